@@ -1,0 +1,68 @@
+"""Enough of SQL's lexical rules to tell one SELECT from several statements."""
+
+from __future__ import annotations
+
+import re
+
+from airflow_dataquality.errors import SpecError
+
+# https://www.postgresql.org/docs/current/sql-syntax-lexical.html. Comments nest, so they are counted by hand.
+_TOKEN = re.compile(
+    r"""(?P<space>\s+)
+      | (?P<line>--[^\n]*)
+      | (?P<block>/\*)
+      | (?P<escape>[eE]'(?:[^'\\]|''|\\.)*')
+      | (?P<text>'(?:[^']|'')*')
+      | (?P<name>"(?:[^"]|"")*")
+      | (?P<dollar>\$(?P<tag>[^\W\d]\w*|)\$.*?\$(?P=tag)\$)
+      | (?P<word>[^\W\d][\w$]*)
+      | (?P<open>['"])
+      | (?P<other>.)""",
+    re.VERBOSE | re.DOTALL,
+)
+_BLOCK = re.compile(r"/\*|\*/")
+_QUERY = ("select", "with", "values", "table", "(")
+
+
+def single_select(sql: str) -> str:
+    """The one SELECT in the text, without a semicolon at its end.
+
+    :raises SpecError: if there is none, several, or something else
+
+    >>> single_select("SELECT ';' -- one; two\\n;")
+    "SELECT ';' -- one; two\\n"
+    """
+    end, first, position = None, None, 0
+    while position < len(sql):
+        match = _TOKEN.match(sql, position)
+        assert match is not None
+        position = match.end()
+        if match["open"] or (match["other"] == "$" and sql[position:].startswith("$")):
+            raise SpecError(f"a quote opens and does not close: {sql[match.start():][:40]!r}", hint="close it")
+        if match["block"]:
+            position = _end_of_comment(sql, position)
+        elif match["space"] is None and match["line"] is None:
+            if end is not None:
+                raise SpecError(
+                    f"more than one statement: {sql[match.start():][:40]!r} follows a semicolon",
+                    hint="write one SELECT; what must happen before or after it belongs into tasks of their own",
+                )
+            first = first or match.group().lower()
+            end = match.start() if match["other"] == ";" else None
+    if first not in _QUERY:
+        raise SpecError(
+            f"not a SELECT: it begins with {first!r}" if first else "the SELECT is empty",
+            hint="write the SELECT alone: staging, checking and exchanging are done around it",
+        )
+    return sql if end is None else sql[:end]
+
+
+def _end_of_comment(sql: str, position: int) -> int:
+    depth = 1
+    while depth:
+        match = _BLOCK.search(sql, position)
+        if match is None:
+            raise SpecError("a comment opens and does not close", hint="close it with */")
+        depth += 1 if match.group() == "/*" else -1
+        position = match.end()
+    return position

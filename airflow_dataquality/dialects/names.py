@@ -1,0 +1,74 @@
+"""How names and values become SQL text. Nowhere else do they meet it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+from airflow_dataquality.errors import SpecError
+from airflow_dataquality.model import Partition, Table
+
+
+class Names:
+    """Quoting, as standard SQL has it."""
+
+    fold: Callable[[str], str] = staticmethod(str.lower)
+    """What the database does to an identifier without quotes."""
+    max_name_bytes = 128
+
+    def identifier(self, name: str) -> str:
+        """A name, quoted.
+
+        :raises SpecError: if no database can have such a name
+        """
+        if not name or "\x00" in name:
+            raise SpecError(f"{name!r} cannot be a name", hint="names have at least one character, and no NUL")
+        return '"' + name.replace('"', '""') + '"'
+
+    def identifiers(self, names: Iterable[str], *, of: str = "") -> str:
+        """Names in a list: ``"a", "b"``, or of a table's alias: ``t."a", t."b"``."""
+        prefix = f"{of}." if of else ""
+        return ", ".join(prefix + self.identifier(name) for name in names)
+
+    def table(self, table: Table) -> str:
+        """A table's name, quoted."""
+        return ".".join(self.identifier(part) for part in (table.schema, table.name) if part is not None)
+
+    def literal(self, value: Any) -> str:
+        """A value, as SQL text.
+
+        :raises SpecError: for a type that has no literal, and for text with a NUL
+        """
+        if value is None:
+            return "NULL"
+        if isinstance(value, bool):
+            return "TRUE" if value else "FALSE"
+        if isinstance(value, int):
+            return str(value)
+        if isinstance(value, float | Decimal):
+            return repr(value) if isinstance(value, float) and math.isfinite(value) else self.text(str(value))
+        if isinstance(value, datetime | date):
+            return self.text(value.isoformat(sep=" ") if isinstance(value, datetime) else value.isoformat())
+        if isinstance(value, str):
+            return self.text(value)
+        raise SpecError(f"{value!r} ({type(value).__name__}) has no SQL literal", hint="use text, a number or a date")
+
+    def text(self, value: str) -> str:
+        """Text, quoted."""
+        if "\x00" in value:
+            raise SpecError(f"the text {value!r} holds a NUL character", hint="no SQL database stores it")
+        return "'" + value.replace("'", "''") + "'"
+
+    def rows_of(self, partition: Partition, *, of: str = "") -> str | None:
+        """The predicate that is true for the partition's rows; None for a whole table."""
+        prefix = f"{of}." if of else ""
+        terms = [
+            f"{prefix}{self.identifier(column)} IS NULL"
+            if value is None
+            else f"{prefix}{self.identifier(column)} = {self.literal(value)}"
+            for column, value in partition.key
+        ]
+        return " AND ".join(terms) or None

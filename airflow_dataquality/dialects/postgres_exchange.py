@@ -1,0 +1,315 @@
+"""SQL of exchanging a table's rows on Postgres: dress the stage, lock, rename, overwrite, attach."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from airflow_dataquality.dialects.names import Names
+from airflow_dataquality.model import Table
+
+Detail = Mapping[str, Any]
+
+_SIDE_EFFECTS = """
+WITH tree AS (
+  SELECT {oid}::oid AS relid UNION SELECT relid::oid FROM pg_partition_tree({oid}::regclass)
+)
+SELECT g.tgname, format('trigger %I of %s fires', g.tgname, g.tgrelid::regclass)
+FROM tree JOIN pg_trigger g ON g.tgrelid = tree.relid
+WHERE NOT g.tgisinternal AND g.tgenabled <> 'D' AND g.tgparentid = 0
+UNION ALL
+SELECT r.rulename, format('rule %I of %s rewrites the statement', r.rulename, r.ev_class::regclass)
+FROM tree JOIN pg_rewrite r ON r.ev_class = tree.relid WHERE r.ev_type IN ('2', '3', '4') AND r.ev_enabled <> 'D'
+UNION ALL
+SELECT k.conname, format('foreign key %I of %s changes its rows (ON DELETE %s)', k.conname, k.conrelid::regclass,
+       CASE k.confdeltype WHEN 'c' THEN 'CASCADE' WHEN 'n' THEN 'SET NULL' ELSE 'SET DEFAULT' END)
+FROM tree JOIN pg_constraint k ON k.confrelid = tree.relid
+WHERE k.contype = 'f' AND k.confdeltype IN ('c', 'n', 'd') AND k.conparentid = 0
+UNION ALL
+SELECT 'row_security', format('row security of %s hides rows from this role', c.oid::regclass)
+FROM tree JOIN pg_class c ON c.oid = tree.relid WHERE row_security_active(c.oid)
+UNION ALL
+SELECT p.pubname, format('publication %I sends deletes, and %s has no replica identity', p.pubname, c.oid::regclass)
+FROM tree JOIN pg_class c ON c.oid = tree.relid AND c.relkind = 'r'
+JOIN pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_publication_tables t ON t.schemaname = n.nspname AND t.tablename = c.relname
+JOIN pg_publication p ON p.pubname = t.pubname AND (p.pubdelete OR p.pubupdate)
+WHERE c.relreplident = 'n' OR (c.relreplident = 'd' AND NOT EXISTS (
+  SELECT 1 FROM pg_index x WHERE x.indrelid = c.oid AND x.indisprimary AND x.indisvalid))
+"""
+
+
+class ExchangeSql(Names):
+    """Statements of the exchange. Details are those of features."""
+
+    can_exchange = True
+    begin = "BEGIN ISOLATION LEVEL READ COMMITTED"  # an earlier snapshot would not see the publication waited for
+
+    def lock_timeout(self, seconds: float) -> str:
+        """How long the next statements of this transaction may wait for a lock; 0 is for ever."""
+        return f"SET LOCAL lock_timeout = {round(seconds * 1000)}"
+
+    def steady_plans(self) -> tuple[str, ...]:
+        """Run prepared statements without planning them again, and without compiling them."""
+        return "SET LOCAL plan_cache_mode = force_generic_plan", "SET LOCAL jit = off"
+
+    def is_member(self, role: str) -> str:
+        """Whether this connection may act as the role, and so hand a table over to it."""
+        return f"SELECT pg_has_role(current_user, {self.text(role)}, 'MEMBER')"
+
+    def no_jit(self) -> str:
+        """Compiling a wide aggregate takes longer than running it: 2 to 3 times, measured."""
+        return "SET LOCAL jit = off"
+
+    def advise(self, key: int, *, shared: bool = False, wait: bool = True) -> str:
+        """Take an advisory lock until the transaction ends; without waiting, say whether it was free."""
+        return f"SELECT pg_{'' if wait else 'try_'}advisory_xact_lock{'_shared' if shared else ''}({key})"
+
+    def lock_table(self, table: Table, mode: str) -> str:
+        """Lock a table until the transaction ends."""
+        return f"LOCK TABLE {self.table(table)} IN {mode} MODE"
+
+    def side_effects(self, oid: int) -> str:
+        """What a DELETE, UPDATE or INSERT would set off beside changing rows: name, and what it does."""
+        return _SIDE_EFFECTS.format(oid=int(oid))
+
+    # -- renaming
+
+    def rename_table(self, table: Table, name: str) -> str:
+        return f"ALTER TABLE {self.table(table)} RENAME TO {self.identifier(name)}"
+
+    def rename_index(self, index: Table, name: str) -> str:
+        """Also renames the constraint that the index belongs to."""
+        return f"ALTER INDEX {self.table(index)} RENAME TO {self.identifier(name)}"
+
+    def rename_sequence(self, sequence: str, name: str) -> str:
+        return f"ALTER SEQUENCE {sequence} RENAME TO {self.identifier(name)}"
+
+    def adopt_sequence(self, sequence: str, table: Table, column: str) -> str:
+        return f"ALTER SEQUENCE {sequence} OWNED BY {self.table(table)}.{self.identifier(column)}"
+
+    def continue_sequence(self, sequence: str, from_sequence: str) -> str:
+        """Set a sequence to where another stands, unless it is further already."""
+        return (
+            f"SELECT setval({self.text(sequence)}, o.last_value, o.is_called) FROM {from_sequence} o, {sequence} s "
+            "WHERE (o.last_value, o.is_called) > (s.last_value, s.is_called)"
+        )
+
+    # -- dressing a stage
+
+    def alter_column(self, table: Table, column: str, action: str) -> str:
+        return f"ALTER TABLE {self.table(table)} ALTER COLUMN {self.identifier(column)} {action}"
+
+    def column_settings(self, table: Table, name: str, column: Detail) -> list[str]:
+        """Default, statistics target and options of a column, but no NOT NULL."""
+        actions = []
+        if column["default"] is not None and not column["generated"]:
+            actions.append(f"SET DEFAULT {column['default']}")
+        if column["statistics"] is not None:
+            actions.append(f"SET STATISTICS {int(column['statistics'])}")
+        if column["options"]:
+            actions.append(f"SET ({self.options(column['options'])})")
+        return [self.alter_column(table, name, action) for action in actions]
+
+    def options(self, options: Sequence[str], prefix: str = "") -> str:
+        """Storage parameters: ``fillfactor = '70'``."""
+        pairs = (option.split("=", 1) for option in options)
+        return ", ".join(f"{prefix}{self.identifier(key)} = {self.literal(value)}" for key, value in pairs)
+
+    def add_constraint(self, table: Table, name: str, definition: str) -> str:
+        return f"ALTER TABLE {self.table(table)} ADD CONSTRAINT {self.identifier(name)} {definition}"
+
+    def drop_constraint(self, table: Table, name: str) -> str:
+        return f"ALTER TABLE {self.table(table)} DROP CONSTRAINT {self.identifier(name)}"
+
+    def create_index(self, table: Table, name: str, index: Detail) -> str:
+        unique = "UNIQUE " if index["prefix"] == "unique" else ""
+        return f"CREATE {unique}INDEX {self.identifier(name)} ON {self.table(table)} {index['definition']}"
+
+    def index_settings(self, table: Table, name: str, index: Detail) -> list[str]:
+        """Comment, statistics, clustering and replica identity of an index."""
+        schema = Table(name, table.schema)
+        statements = []
+        if index["statistics"]:
+            statements += [
+                f"ALTER INDEX {self.table(schema)} ALTER COLUMN {int(number)} SET STATISTICS {int(target)}"
+                for number, target in index["statistics"].items()
+            ]
+        if index["constraint"] and index["options"]:
+            statements.append(f"ALTER INDEX {self.table(schema)} SET ({self.options(index['options'])})")
+        if index["comment"] is not None:
+            statements.append(f"COMMENT ON INDEX {self.table(schema)} IS {self.literal(index['comment'])}")
+        if index["clustered"]:
+            statements.append(f"ALTER TABLE {self.table(table)} CLUSTER ON {self.identifier(name)}")
+        if index["replica_identity"]:
+            statements.append(
+                f"ALTER TABLE {self.table(table)} REPLICA IDENTITY USING INDEX {self.identifier(name)}"
+            )
+        return statements
+
+    def add_identity(self, table: Table, sequence: str, name: Table, detail: Detail, always: bool) -> str:
+        """Make a column an identity, its sequence under a name of our own."""
+        cycle = "CYCLE" if detail["cycle"] else "NO CYCLE"
+        return self.alter_column(
+            table,
+            sequence,
+            f"ADD GENERATED {'ALWAYS' if always else 'BY DEFAULT'} AS IDENTITY (SEQUENCE NAME {self.table(name)} "
+            f"START WITH {int(detail['start'])} INCREMENT BY {int(detail['increment'])} MINVALUE {int(detail['min'])} "
+            f"MAXVALUE {int(detail['max'])} CACHE {int(detail['cache'])} {cycle})",
+        )
+
+    def comment_column(self, table: Table, column: str, comment: str) -> str:
+        return f"COMMENT ON COLUMN {self.table(table)}.{self.identifier(column)} IS {self.literal(comment)}"
+
+    def comment_constraint(self, table: Table, name: str, comment: str) -> str:
+        target = f"{self.identifier(name)} ON {self.table(table)}"
+        return f"COMMENT ON CONSTRAINT {target} IS {self.literal(comment)}"
+
+    def table_settings(self, table: Table, relation: Detail) -> list[str]:
+        """Storage parameters, replica identity and owner of a table."""
+        head = f"ALTER TABLE {self.table(table)}"
+        statements = []
+        if relation["options"]:
+            statements.append(f"{head} SET ({self.options(relation['options'])})")
+        if relation["toast_options"]:
+            statements.append(f"{head} SET ({self.options(relation['toast_options'], 'toast.')})")
+        if relation["replica_identity"] in _REPLICA_IDENTITY:
+            statements.append(f"{head} REPLICA IDENTITY {_REPLICA_IDENTITY[relation['replica_identity']]}")
+        return statements
+
+    def set_owner(self, table: Table, owner: str) -> str:
+        return f"ALTER TABLE {self.table(table)} OWNER TO {self.identifier(owner)}"
+
+    def revoke(self, table: Table, grant: Detail) -> str:
+        """Undo all privileges of one grantee on the table, or on one of its columns."""
+        return f"REVOKE {self._on(grant, 'ALL')} ON {self.table(table)} FROM {self._grantee(grant)}"
+
+    def grant(self, table: Table, grant: Detail) -> list[str]:
+        """Grant again, as the role that granted it."""
+        statements = []
+        for option in (False, True):
+            words = [word for word, grantable in grant["privileges"] if grantable is option]
+            if words:
+                listed = ", ".join(self._on(grant, word) for word in words)
+                tail = " WITH GRANT OPTION" if option else ""
+                statements.append(f"GRANT {listed} ON {self.table(table)} TO {self._grantee(grant)}{tail}")
+        return [f"SET LOCAL ROLE {self.identifier(grant['grantor'])}", *statements, "RESET ROLE"]
+
+    def _on(self, grant: Detail, word: str) -> str:
+        return f"{word} ({self.identifier(grant['column'])})" if grant["column"] else word
+
+    def _grantee(self, grant: Detail) -> str:
+        return "PUBLIC" if grant["grantee"] is None else self.identifier(grant["grantee"])
+
+    def add_columns(self, table: Table, columns: Mapping[str, str]) -> str:
+        actions = ", ".join(f"ADD COLUMN {self.identifier(name)} {kind}" for name, kind in columns.items())
+        return f"ALTER TABLE {self.table(table)} {actions}"
+
+    # -- overwriting
+
+    def delete(self, table: Table, where: str | None, *, only: bool) -> str:
+        source = ("ONLY " if only else "") + self.table(table)
+        return f"DELETE FROM {source}" + (f" WHERE {where}" if where else "")
+
+    def insert_from(self, table: Table, columns: Sequence[str], stage: Table, *, overriding: bool) -> str:
+        """All rows of the stage, columns by name."""
+        names = self.identifiers(columns)
+        words = " OVERRIDING SYSTEM VALUE" if overriding else ""
+        return f"INSERT INTO {self.table(table)} ({names}){words} SELECT {names} FROM {self.table(stage)}"
+
+    def defer_constraints(self) -> str:
+        return "SET CONSTRAINTS ALL DEFERRED"
+
+    def delete_lost(self, table: Table, stage: Table, key: Sequence[str], where: str | None, *, only: bool) -> str:
+        """Delete the rows whose key the stage does not have."""
+        source = ("ONLY " if only else "") + self.table(table)
+        scope = f"{where} AND " if where else ""
+        return (
+            f"DELETE FROM {source} AS t WHERE {scope}NOT EXISTS "
+            f"(SELECT 1 FROM {self.table(stage)} AS s WHERE {self._same(key)})"
+        )
+
+    def update_changed(
+        self, table: Table, stage: Table, key: Sequence[str], columns: Sequence[str], where: str | None, *, only: bool
+    ) -> str:
+        """Update the rows whose values differ in any byte: ``*<>`` compares what is stored, for every type."""
+        rest = [column for column in columns if column not in key]
+        target = ("ONLY " if only else "") + self.table(table)
+        sets = ", ".join(f"{self.identifier(c)} = s.{self.identifier(c)}" for c in rest)
+        scope = f" AND {where}" if where else ""
+        differ = f"ROW({self.identifiers(rest, of='t')}) *<> ROW({self.identifiers(rest, of='s')})"
+        return (
+            f"UPDATE {target} AS t SET {sets} FROM {self.table(stage)} AS s WHERE {self._same(key)}{scope} AND {differ}"
+        )
+
+    def insert_new(
+        self, table: Table, stage: Table, key: Sequence[str], columns: Sequence[str], where: str | None,
+        *, overriding: bool,
+    ) -> str:  # fmt: skip
+        """Insert the rows whose key the table does not have."""
+        scope = f" AND {where}" if where else ""
+        words = " OVERRIDING SYSTEM VALUE" if overriding else ""
+        return (
+            f"INSERT INTO {self.table(table)} ({self.identifiers(columns)}){words} "
+            f"SELECT {self.identifiers(columns, of='s')} FROM {self.table(stage)} AS s "
+            f"WHERE NOT EXISTS (SELECT 1 FROM {self.table(table)} AS t WHERE {self._same(key)}{scope})"
+        )
+
+    def _same(self, key: Sequence[str]) -> str:
+        return " AND ".join(f"s.{self.identifier(c)} = t.{self.identifier(c)}" for c in key)
+
+    def copy_table(self, copy: Table, columns: Sequence[str], table: Table, where: str | None, *, only: bool) -> str:
+        source = ("ONLY " if only else "") + self.table(table)
+        tail = f" WHERE {where}" if where else ""
+        return f"CREATE TABLE {self.table(copy)} AS SELECT {self.identifiers(columns)} FROM {source}{tail}"
+
+    # -- attaching
+
+    def detach(self, table: Table, child: Table) -> str:
+        return f"ALTER TABLE {self.table(table)} DETACH PARTITION {self.table(child)}"
+
+    def attach(self, table: Table, child: Table, bound: str) -> str:
+        return f"ALTER TABLE {self.table(table)} ATTACH PARTITION {self.table(child)} {bound}"
+
+    def partitioning(self, oid: int) -> str:
+        """Strategy, key columns (NULL for an expression), and whether there is a DEFAULT partition."""
+        return (
+            "SELECT p.partstrat::text, ARRAY(SELECT (SELECT a.attname FROM pg_attribute a WHERE a.attrelid = p.partrelid "
+            "AND a.attnum = k.n) FROM unnest(p.partattrs::int2[]) WITH ORDINALITY AS k (n, i) ORDER BY k.i)::text[], "
+            f"p.partdefid <> 0 FROM pg_partitioned_table p WHERE p.partrelid = {int(oid)}"
+        )
+
+    def partitions(self, oid: int) -> str:
+        """The partitions but DEFAULT: oid, schema, name, kind, bound, and the predicate of its rows."""
+        return (
+            "SELECT c.oid, n.nspname, c.relname, c.relkind::text, pg_get_expr(c.relpartbound, c.oid), "
+            "pg_get_partition_constraintdef(c.oid) FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid "
+            f"JOIN pg_namespace n ON n.oid = c.relnamespace WHERE i.inhparent = {int(oid)} "
+            "AND pg_get_expr(c.relpartbound, c.oid) <> 'DEFAULT' ORDER BY c.oid"
+        )
+
+    def which_holds(self, value: str, column: str, predicates: Mapping[int, str]) -> str:
+        """The number of the predicate that is true for the value."""
+        cases = " ".join(f"WHEN {predicate} THEN {number}" for number, predicate in predicates.items())
+        return f"SELECT CASE {cases} END FROM (SELECT {value} AS {self.identifier(column)}) AS r"
+
+    def bounds(self, value: str, strategy: str, category: str) -> str:
+        """The bound that admits exactly the value, in the words of the catalog; NULL if there is none.
+
+        Days and whole numbers have a next one, so a range can hold one alone; a moment has none.
+        """
+        literal = f"CASE WHEN v IS NULL THEN 'NULL' WHEN pg_typeof(v) IN ({_BARE}) THEN v::text ELSE quote_literal(v) END"
+        if strategy == "l":
+            return f"SELECT 'FOR VALUES IN (' || {literal} || ')' FROM (SELECT {value} AS v) AS r"
+        if strategy == "r" and category == "discrete":
+            upper = literal.replace("v::text", "(v + 1)::text").replace("quote_literal(v)", "quote_literal(v + 1)")
+            return f"SELECT 'FOR VALUES FROM (' || {literal} || ') TO (' || {upper} || ')' FROM (SELECT {value} AS v) AS r"
+        return "SELECT NULL"
+
+    def cast(self, value: Any, type_name: str) -> str:
+        """A value of a type."""
+        return f"CAST({self.literal(value)} AS {type_name})"
+
+
+_REPLICA_IDENTITY = {"f": "FULL", "n": "NOTHING"}
+_BARE = "'smallint'::regtype, 'integer'::regtype, 'bigint'::regtype, 'numeric'::regtype, 'boolean'::regtype"

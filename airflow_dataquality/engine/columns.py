@@ -1,0 +1,145 @@
+"""What the SELECT supplies, held against what the table wants."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from airflow_dataquality.engine import staging
+from airflow_dataquality.engine.exchange import Target
+from airflow_dataquality.errors import PartitionError, SchemaDrift, TableError, did_you_mean
+from airflow_dataquality.model import Column, Scalar, Table
+from airflow_dataquality.plans.features import Features
+
+_PLAIN = {"compression": "", "collation": None, "generated": "", "default": None, "storage": None}
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The columns of a stage.
+
+    :param supplied: those of the SELECT, in its order
+    :param appended: those that the table does not have yet → type
+    :param features: of the table; None if it does not exist
+    """
+
+    select: str
+    supplied: Sequence[str]
+    appended: dict[str, str]
+    features: Features | None
+
+    def statements(self, sql: Any, stage: Table) -> list[str]:
+        """What makes the empty stage."""
+        if self.features is None:
+            return [sql.create_stage_as(stage, self.select)]
+        columns = dict(self.features.columns)
+        columns |= {name: {**_PLAIN, "type": kind} for name, kind in self.appended.items()}
+        method = self.features.relation["method"]
+        return [
+            sql.create_stage(stage, columns, self._defaults(sql), method),
+            *sql.storage(stage, columns),
+        ]
+
+    def _defaults(self, sql: Any) -> dict[str, str]:
+        """Identities that the SELECT leaves to the database continue the table's own sequence."""
+        assert self.features is not None
+        return {
+            detail["column"]: sql.next_value(name)
+            for name, detail in self.features.of("sequence").items()
+            if detail["identity"] and detail["column"] not in self.supplied
+        }
+
+
+def shape_of(session: Any, target: Target, load: Any) -> Shape:
+    """Describe the SELECT, without running it, and compare its columns with the table's.
+
+    :raises TableError: if the SELECT is not one, or names a column twice or not at all
+    :raises SchemaDrift: if its columns are not the table's
+    :raises PartitionError: if it lacks a column of the partition
+    """
+    names = _names(session, load.select)
+    missing_keys = [column for column in load.key if column not in names]
+    if missing_keys:
+        raise PartitionError(
+            f"the SELECT for {target.table} has no partition column {', '.join(map(repr, missing_keys))}",
+            hint=f"select it, too; {did_you_mean(missing_keys[0], names, label='its columns')}",
+        )
+    if target.features is None:
+        return Shape(load.select, names, {}, None)
+    extra = _drift(target, names, append=load.append_columns)
+    return Shape(load.select, names, _types(session, target, load.select, extra), target.features)
+
+
+def _names(session: Any, select: str) -> list[str]:
+    try:
+        names: list[str] = session.names(session.dialect.describe_select(select))
+    except Exception as error:
+        raise staging.database_error("the SELECT is not valid", error) from error
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice or "?column?" in names:
+        raise TableError(
+            "the SELECT " + (f"names {', '.join(twice)} twice" if twice else "has a column without a name"),
+            hint="columns are matched by name: give each its own, with AS",
+        )
+    return names
+
+
+def _drift(target: Target, names: Sequence[str], *, append: bool) -> list[str]:
+    """The SELECT's columns that the table lacks, if it may have them.
+
+    :raises SchemaDrift: naming every column that does not fit
+    """
+    assert target.features is not None
+    columns = target.features.columns
+    optional = {name for name, c in columns.items() if c["generated"] or c["identity"]}
+    missing = [name for name in columns if name not in names and name not in optional]
+    computed = [name for name in names if name in columns and columns[name]["generated"]]
+    extra = [name for name in names if name not in columns]
+    problems = [f"missing from the SELECT: {', '.join(missing)}"] if missing else []
+    if extra and not append:
+        problems.append(f"not in the table: {', '.join(extra)}")
+    if computed:
+        problems.append(f"computed by the table, so not to be selected: {', '.join(computed)}")
+    if problems:
+        near = did_you_mean(extra[0], missing, label="missing") + "; " if extra and missing else ""
+        raise SchemaDrift(
+            f"the SELECT does not fit {target.table}: {'; '.join(problems)}",
+            hint=f'{near}change the SELECT or the table; on_schema_change="append_columns" adds new columns to it',
+        )
+    return extra
+
+
+def _types(session: Any, target: Target, select: str, extra: Sequence[str]) -> dict[str, str]:
+    if not extra:
+        return {}
+    probe = Table(f"{target.table.name[:20]}__dq_probe", target.table.schema)
+    session.execute(session.dialect.begin)
+    try:
+        session.execute(session.dialect.create_stage_as(probe, select))
+        types = {column.name: column.type for column in session.columns(probe)}
+    finally:
+        session.execute("ROLLBACK")
+    return {name: types[name] for name in extra}
+
+
+def canonical_key(session: Any, key: Mapping[str, Scalar], columns: Sequence[Column]) -> dict[str, Scalar]:
+    """The partition's values as their columns' types print them: one spelling for one partition.
+
+    :raises PartitionError: if a value is not of its column's type
+    """
+    types = {column.name: column.type for column in columns}
+    canonical: dict[str, Scalar] = {}
+    for column, value in key.items():
+        if value is None:
+            canonical[column] = None
+            continue
+        try:
+            canonical[column] = session.query(session.dialect.canonical(value, types[column]))[0][0]
+        except Exception as error:
+            known = staging.database_error("", error)
+            raise PartitionError(
+                f"partition value {value!r} does not fit column {column!r} ({types[column]}){known.message}",
+                hint="in a manual run `ds` may be missing: use {{ ds or dag_run.run_after | ds }}",
+            ) from error
+    return canonical

@@ -1,0 +1,145 @@
+"""Resolve checks against the columns that the database has, and judge what was measured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from airflow_dataquality.dialects.base import Dialect
+from airflow_dataquality.errors import SpecError, did_you_mean
+from airflow_dataquality.model import Check, Column, Measurement, Metric, Result, Severity, Status, Summary, Table
+from airflow_dataquality.vocabulary import KINDS
+
+_VALUES: dict[str, tuple[type, ...]] = {
+    "number": (int, float, Decimal),
+    "text": (str,),
+    "time": (date, str),
+    "boolean": (bool,),
+}
+"""Which Python values a column of a category is compared with."""
+
+
+def resolve(checks: Iterable[Check], columns: Sequence[Column], *, dialect: Dialect) -> tuple[Check, ...]:
+    """Give the checks the columns' exact names, and refuse what the columns cannot answer.
+
+    :raises SpecError: with every problem, each naming the check's place and the nearest spelling
+    """
+    known = {column.name: column for column in columns}
+    resolved = [_with_names(check, known, dialect) for check in checks]
+    problems = list(dict.fromkeys(problem for check in resolved for problem in _problems(check, known, dialect)))
+    if len(problems) == 1:
+        raise SpecError(problems[0][0], hint=problems[0][1])
+    if problems:
+        lines = [f"  - {message} ({hint})" for message, hint in problems]
+        raise SpecError(f"{len(problems)} checks do not fit the table:\n" + "\n".join(lines), hint="mend each of them")
+    return tuple(resolved)
+
+
+def _with_names(check: Check, known: Mapping[str, Column], dialect: Dialect) -> Check:
+    if not check.folds:
+        return check
+    names = tuple(_folded(name, known, dialect) for name in check.metric.columns)
+    return replace(check, metric=replace(check.metric, columns=names))
+
+
+def _folded(name: str, known: Mapping[str, Column], dialect: Dialect) -> str:
+    folded = dialect.fold(name)
+    if folded in known or name in known:
+        return folded if folded in known else name
+    return {dialect.fold(column): column for column in known}.get(folded, name)
+
+
+def _problems(check: Check, known: Mapping[str, Column], dialect: Dialect) -> Iterator[tuple[str, str]]:
+    place, metric = check.source or check.name, check.metric
+    for name in metric.columns:
+        if name not in known:
+            yield f"{place}: no column {name!r}", did_you_mean(name, known, label="Columns")
+        else:
+            yield from ((f"{place}: {problem}", hint) for problem, hint in _misfits(check, known[name], dialect))
+    yield from ((f"{place}: {problem}", hint) for problem, hint in _bad_params(metric, dialect))
+
+
+def _misfits(check: Check, column: Column, dialect: Dialect) -> Iterator[tuple[str, str]]:
+    kind, word = KINDS[check.metric.kind], check.metric.kind
+    if column.category is None:
+        return
+    if kind.category and column.category != kind.category:
+        yield f"{word} needs a column of category {kind.category}; {column.name} is {column.type}", "name another"
+    if word in ("min", "max") and column.category in dialect.unordered:
+        yield f"{word} has no meaning on {column.name}, which is {column.type}", "use values_outside or a custom_sql"
+    if word == "values_outside":
+        yield from _wrong_values(check.metric.param("values"), column, "values holds")
+    if kind.value == "scalar" and check.metric.columns:
+        bounds = [bound for bound in (check.expect.low, check.expect.high) if bound is not None]
+        yield from _wrong_values(bounds, column, "the condition holds")
+
+
+def _wrong_values(values: Iterable[Any], column: Column, what: str) -> Iterator[tuple[str, str]]:
+    wanted = _VALUES.get(column.category or "")
+    if wanted is None:
+        return
+    for value in values:
+        if not isinstance(value, wanted) or (isinstance(value, bool) and bool not in wanted):
+            hint = f"write {str(value)!r}, in quotes" if column.category == "text" else f"write a {column.category}"
+            yield f"{what} {value!r}, but {column.name} is {column.type}", hint
+            return
+
+
+def _bad_params(metric: Metric, dialect: Dialect) -> Iterator[tuple[str, str]]:
+    params = dict(metric.params)
+    if "pattern" in params and (problem := dialect.pattern_problem(params["pattern"])):
+        yield f"pattern {params['pattern']!r} is no regular expression: {problem}", "mend the pattern"
+    if metric.kind == "orphan_count":
+        theirs = params.get("referenced_columns", metric.columns)
+        if len(theirs) != len(metric.columns):
+            yield f"{len(metric.columns)} columns refer to {len(theirs)}", "name as many referenced_columns as columns"
+        try:
+            Table.parse(params["references"], dialect.fold)
+        except SpecError as error:
+            yield f"references: {error.message}", error.hint or ""
+
+
+def judge(checks: Iterable[Check], measurements: Mapping[Metric, Measurement]) -> Summary:
+    """Compare each measurement with the interval it must lie in. Nothing that was not measured passes."""
+    return Summary(tuple(_judged(check, measurements[check.metric]) for check in checks))
+
+
+def _judged(check: Check, found: Measurement) -> Result:
+    value = found.value
+    if found.error is not None:
+        return Result(check, None, Status.ERROR, f"{check.metric} could not be measured: {found.error}")
+    if found.absent is not None:
+        return Result(check, None, Status.SKIP, found.absent)
+    if found.rows == 0 and not KINDS[check.metric.kind].counts_empty:
+        return Result(check, None, Status.SKIP, "no rows to check")
+    if value is None:
+        return _without_value(check)
+    try:
+        inside = value in check.expect
+    except (TypeError, ValueError, ArithmeticError):
+        reason = f"{check.metric} is {value!r}, which cannot be compared with {check.expect}"
+        return Result(check, value, Status.ERROR, reason)
+    detail = f" ({found.detail})" if found.detail else ""
+    reason = f"{check.metric} is {said(value)}{detail}, expected {check.expect}"
+    return Result(check, value, Status.PASS if inside else _outside(check), reason)
+
+
+def _without_value(check: Check) -> Result:
+    if check.metric.kind == "stddev":
+        return Result(check, None, Status.SKIP, "fewer than two values")
+    if check.metric.kind == "custom_sql":
+        return Result(check, None, _outside(check), f"the SQL returned NULL, expected {check.expect}")
+    every = f": every {check.metric.columns[0]} is NULL" if check.metric.columns else ""
+    return Result(check, None, _outside(check), f"{check.metric} has no value{every}; expected {check.expect}")
+
+
+def _outside(check: Check) -> Status:
+    return Status.WARN if check.severity is Severity.WARN else Status.FAIL
+
+
+def said(value: Any) -> str:
+    """A value as people read it: ``0.1``, not ``0.1000000000000000055``."""
+    return f"{value:.10g}" if isinstance(value, float) else str(value)

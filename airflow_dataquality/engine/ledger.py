@@ -1,0 +1,232 @@
+"""The ledger: what was measured, judged and published, as tables in the warehouse.
+
+The tables are part of the public interface; ``docs/ledger.md`` is generated from :data:`TABLES`. Rows are
+only ever appended. A ``publication`` row is written in the transaction that makes the rows visible, so that
+"published" and "visible" are the same fact.
+"""
+
+from __future__ import annotations
+
+import math
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from airflow_dataquality.engine.session import Session
+from airflow_dataquality.errors import DataQualityError
+from airflow_dataquality.model import Measurement, Metric, Partition, Result, Summary, Table
+
+VERSION = 1
+
+_RUN = {
+    "run_uid": ("text", "one attempt of one task; the same in all three tables"),
+    "table_schema": ("text", "schema of the table; NULL where the database has none"),
+    "table_name": ("text", "name of the table"),
+    "partition": ("text", 'the partition as JSON, values as the database prints them: {"ds": "2013-02-01"}; {} if whole'),
+}
+_TASK = {
+    "dag_id": ("text", "the DAG; NULL outside Airflow"),
+    "task_id": ("text", "the task"),
+    "run_id": ("text", "the DAG run"),
+    "map_index": ("integer", "index of a mapped task, else -1"),
+    "try_number": ("integer", "try of the task, from 1"),
+}
+TABLES: dict[str, dict[str, tuple[str, str]]] = {
+    "publication": {
+        **_RUN,
+        "mode": ("text", "create, swap, overwrite or attach"),
+        "rows": ("bigint", "rows that became visible"),
+        "passed": ("integer", "checks that passed"),
+        "warned": ("integer", "warn-severity checks outside their interval"),
+        "failed": ("integer", "error-severity checks outside their interval (published by fail_on)"),
+        "errored": ("integer", "checks whose query failed"),
+        "skipped": ("integer", "checks without data to judge"),
+        "score": ("double", "1 - failures / checks, a warning counting a quarter"),
+        "previous_version": ("text", "the table that keeps the rows replaced, if kept"),
+        **_TASK,
+        "published_at": ("time", "when"),
+    },
+    "check_result": {
+        **_RUN,
+        "check_name": ("text", "the check; with the table it identifies the check's history"),
+        "metric": ("text", "what was measured: null_count, mean, ..."),
+        "column_name": ("text", "on which column, or columns with commas between"),
+        "value": ("double", "the number measured; NULL if it is none"),
+        "value_text": ("text", "the value exactly, as text: also dates, texts, NaN"),
+        "interval": ("text", "where it must lie, in words"),
+        "status": ("text", "pass, warn, fail, skip or error"),
+        "severity": ("text", "error or warn"),
+        "dimension": ("text", "completeness, consistency, freshness, uniqueness, validity or volume"),
+        "reason": ("text", "the verdict in words"),
+        **_TASK,
+        "checked_at": ("time", "when"),
+    },
+    "metric": {
+        **_RUN,
+        "column_name": ("text", "on which column, or columns with commas between; NULL for the table"),
+        "metric": ("text", "the metric with its parameters: null_count(email), quantile(fare, q=0.5)"),
+        "value": ("double", "the number; NULL if there was none"),
+        "state": ("text", "published, rejected, or observed on a table that was not loaded here"),
+        "measured_at": ("time", "when"),
+    },
+}
+
+
+@dataclass(frozen=True)
+class Run:
+    """Who measures: one attempt of one Airflow task. Outside Airflow only ``run_uid`` is known."""
+
+    run_uid: str = field(default_factory=lambda: uuid.uuid4().hex)
+    dag_id: str | None = None
+    task_id: str | None = None
+    run_id: str | None = None
+    map_index: int | None = None
+    try_number: int | None = None
+
+
+class Ledger:
+    """Writes the ledger's tables, and creates them on first use.
+
+    :param session: a connection to the database that holds them
+    :param schema: their schema, or their names' prefix where there are no schemas
+    """
+
+    def __init__(self, session: Session, schema: str = "dataquality") -> None:
+        self.session = session
+        self.schema = schema
+        self.dialect = session.dialect
+
+    def table(self, name: str) -> Table:
+        """Where a table of the ledger is."""
+        return self.dialect.ledger_table(self.schema, name)
+
+    def ensure(self) -> None:
+        """Create the tables if they do not exist.
+
+        :raises DataQualityError: if a newer version of the package made them, or they cannot be made
+        """
+        version = self.table("ledger_version")
+        if not self.session.columns(version):
+            try:
+                self._create(version)
+            except DataQualityError:
+                raise
+            except Exception as error:
+                raise DataQualityError(
+                    f"the ledger (schema {self.schema!r}) cannot be created: {str(error).splitlines()[0]}",
+                    hint=f"have an administrator create the schema {self.schema!r} and grant CREATE on it, or name "
+                    "another with ledger_schema=",
+                ) from error
+        (found,) = self.session.query(self.dialect.select_max(version, "version"))[0]
+        if found is None or found > VERSION:
+            raise DataQualityError(
+                f"the ledger in schema {self.schema!r} has version {found}, this package knows up to {VERSION}",
+                hint="upgrade airflow-provider-dataquality",
+            )
+
+    def _create(self, version: Table) -> None:
+        # IF NOT EXISTS races with itself in another session, hence a lock and a second look under it.
+        with self.session.transaction():
+            for statement in self.dialect.lock_ledger(self.schema):
+                self.session.query(statement)
+            if self.session.columns(version):
+                return
+            for statement in self.dialect.create_schema(self.schema):
+                self.session.execute(statement)
+            for name, columns in TABLES.items():
+                for statement in self.dialect.create_ledger_table(
+                    self.table(name), {column: kind for column, (kind, _) in columns.items()}
+                ):
+                    self.session.execute(statement)
+            self.session.execute(self.dialect.create_ledger_table(version, {"version": "integer"})[0])
+            self.session.execute(self.dialect.insert(version, ["version"], [[VERSION]]))
+
+    def record_results(self, run: Run, partition: Partition, summary: Summary) -> None:
+        """Append what was judged."""
+        task = _task(run)
+        self._append("check_result", [{**_where(run, partition), **_result(r), **task} for r in summary.results])
+
+    def record_metrics(
+        self, run: Run, partition: Partition, measurements: Mapping[Metric, Measurement], *, state: str
+    ) -> None:
+        """Append what was measured.
+
+        :param state: what became of the rows: ``published``, ``rejected`` or ``observed``
+        """
+        self._append(
+            "metric",
+            [
+                {
+                    **_where(run, partition),
+                    "column_name": ", ".join(metric.columns) or None,
+                    "metric": str(metric),
+                    "value": number(measured.value),
+                    "state": state,
+                }
+                for metric, measured in measurements.items()
+                if measured.error is None and measured.absent is None
+            ],
+        )
+
+    def record_publication(
+        self, run: Run, partition: Partition, summary: Summary, *, mode: str, rows: int, previous: Table | None
+    ) -> None:
+        """Append that the rows are visible. Call it in the transaction that makes them so."""
+        counts = {k: v for k, v in summary.as_dict().items() if k in TABLES["publication"]}
+        row = {"mode": mode, "rows": rows, "previous_version": str(previous) if previous else None}
+        self._append("publication", [{**_where(run, partition), **row, **counts, **_task(run)}])
+
+    def _append(self, name: str, rows: Iterable[dict[str, Any]]) -> None:
+        rows = list(rows)
+        if not rows:
+            return
+        columns = list(rows[0])
+        *_, clock = TABLES[name]
+        self.session.execute(
+            self.dialect.insert(self.table(name), columns, [list(row.values()) for row in rows], clock=clock)
+        )
+
+
+def _where(run: Run, partition: Partition) -> dict[str, Any]:
+    return {
+        "run_uid": run.run_uid,
+        "table_schema": partition.table.schema,
+        "table_name": partition.table.name,
+        "partition": partition.json,
+    }
+
+
+def _task(run: Run) -> dict[str, Any]:
+    return {key: value for key, value in asdict(run).items() if key != "run_uid"}
+
+
+def _result(result: Result) -> dict[str, Any]:
+    check = result.check
+    return {
+        "check_name": check.name,
+        "metric": check.metric.kind,
+        "column_name": ", ".join(check.metric.columns) or None,
+        "value": number(result.value),
+        "value_text": None if result.value is None else str(result.value).replace("\x00", "�"),
+        "interval": str(check.expect),
+        "status": str(result.status),
+        "severity": str(check.severity),
+        "dimension": check.dimension,
+        "reason": result.reason.replace("\x00", "�"),
+    }
+
+
+def number(value: Any) -> float | None:
+    """A measured value as the ledger's number; None for what is no number (dates, text) or not finite."""
+    if isinstance(value, timedelta):
+        value = value.total_seconds()
+    if value is None or isinstance(value, str | date | datetime) or not isinstance(value, int | float | Decimal):
+        return None
+    try:
+        converted = float(value)
+    except OverflowError:
+        return None
+    return converted if math.isfinite(converted) else None

@@ -1,0 +1,90 @@
+"""Where a partition of a natively partitioned Postgres table goes."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass, replace
+from typing import Any
+
+from airflow_dataquality.engine.staging import features_of, oid_of
+from airflow_dataquality.model import Partition, Table
+from airflow_dataquality.plans.exchange import Wardrobe
+from airflow_dataquality.plans.features import Features
+from airflow_dataquality.plans.names import shorten
+
+_DISCRETE = ("date", "smallint", "integer", "bigint")
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A place for one partition.
+
+    :param table: the child's name, of the one there or of the one to come
+    :param bound: its bound, as ATTACH PARTITION takes it
+    :param features: of the child that is there; None if there is none yet
+    """
+
+    table: Table
+    bound: str
+    features: Features | None
+
+    def clothes_of_a_new_child(self, clothes: Wardrobe, limit: int) -> Wardrobe:
+        """The parent's indexes under names of the child's: theirs are taken."""
+        names = {
+            shorten(f"{self.table.name}_{name}", f"_{number}", limit): twin
+            for number, (name, twin) in enumerate(clothes.indexes.items())
+        }
+        return replace(clothes, indexes=names)
+
+
+def find_slot(session: Any, target: Any, partition: Partition) -> Slot | str:
+    """The place of exactly these rows; or why there is none, so that the rows must be overwritten."""
+    sql = session.dialect
+    strategy, columns, has_default = session.query(sql.partitioning(target.oid))[0]
+    if strategy not in ("l", "r") or len(columns) != 1 or [column for column, _ in partition.key] != list(columns):
+        return f"it is not partitioned by exactly {', '.join(column for column, _ in partition.key)}"
+    if has_default:
+        return "it has a DEFAULT partition, which every ATTACH would scan under its lock"
+    ((column, value),) = partition.key
+    kind = target.features.columns[column]["type"]
+    typed = sql.cast(value, kind)
+    exact = session.query(sql.bounds(typed, strategy, "discrete" if kind in _DISCRETE else "continuous"))[0][0]
+    children = {int(row[0]): row for row in session.query(sql.partitions(target.oid))}
+    holder = None
+    if children:
+        predicates = {oid: row[5] for oid, row in children.items()}
+        holder = session.query(sql.which_holds(typed, column, predicates))[0][0]
+    if exact is None:
+        return "a partition by this type cannot hold exactly one value"
+    if holder is None:
+        return Slot(_name_of_a_new_child(session, target.table, str(value)), exact, None)
+    _, schema, name, relkind, bound, _ = children[int(holder)]
+    if relkind != "r":
+        return f"its partition {name} is partitioned again"
+    if bound != exact:
+        return f"its partition {name} holds more than {partition.json}: {bound}"
+    return Slot(Table(name, schema), bound, features_of(session, int(holder)))
+
+
+def _name_of_a_new_child(session: Any, table: Table, value: str) -> Table:
+    """``daily_flights_2013_02_02``, as people name them; with a hash where that is taken, too long or ambiguous."""
+    limit = session.dialect.max_name_bytes
+    plain = Table(f"{table.name}_{value.replace('-', '_')}", table.schema)
+    fits = re.fullmatch(r"[a-z0-9-]+", value) and len(plain.name.encode()) <= limit
+    if fits and oid_of(session, plain) is None:
+        return plain
+    digest = hashlib.blake2b(value.encode(), digest_size=6).hexdigest()
+    return Table(shorten(table.name, f"_{digest}", limit), table.schema)
+
+
+def guard(session: Any, stage: Table, partition: Partition) -> str:
+    """Prove before the exchange that every staged row is in bounds, so that ATTACH need not scan under its lock."""
+    sql = session.dialect
+    ((column, value),) = partition.key
+    test = sql.rows_of(partition)
+    if value is not None:
+        test = f"{sql.identifier(column)} IS NOT NULL AND {test}"
+    name = shorten(stage.name, "_in", sql.max_name_bytes)
+    session.execute(sql.add_constraint(stage, name, f"CHECK ({test})"))
+    return name

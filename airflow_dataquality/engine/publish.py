@@ -1,0 +1,267 @@
+"""Publish: stage, check, exchange. The one way by which rows become visible."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from airflow_dataquality.engine import staging
+from airflow_dataquality.engine.columns import Shape, canonical_key, shape_of
+from airflow_dataquality.engine.exchange import Exchange, Target, locate
+from airflow_dataquality.engine.judge import judge, resolve
+from airflow_dataquality.engine.ledger import Ledger, Run
+from airflow_dataquality.engine.measure import measure, preflight
+from airflow_dataquality.engine.settings import Settings
+from airflow_dataquality.engine.staging import Mark, Stage
+from airflow_dataquality.errors import ChecksFailed, SpecError
+from airflow_dataquality.model import (
+    Check,
+    Column,
+    FailOn,
+    Interval,
+    Measurement,
+    Metric,
+    Partition,
+    Result,
+    Scalar,
+    Status,
+    Summary,
+    Table,
+)
+
+log = logging.getLogger(__name__)
+
+ROWS = Metric("row_count")
+
+
+@dataclass(frozen=True)
+class Load:
+    """What to publish, and how.
+
+    :param select: the rows, as one SELECT
+    :param key: the partition's columns and values; empty for the whole table
+    :param allow_empty: zero rows may be published
+    :param append_columns: columns that only the SELECT has are added to the table
+    :param staging_ttl: how long rejected rows are kept at most
+    """
+
+    table: Table
+    select: str
+    key: Mapping[str, Scalar] = field(default_factory=dict)
+    checks: Sequence[Check] = ()
+    fail_on: FailOn = FailOn.ERROR
+    settings: Settings = field(default_factory=Settings)
+    keep_staging: bool = True
+    allow_empty: bool = False
+    append_columns: bool = False
+    staging_ttl: timedelta = staging.TTL
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a load.
+
+    :param mode: how the rows became visible; None if they did not
+    :param staging_table: the table that keeps the rejected rows
+    """
+
+    partition: Partition
+    rows: int
+    run: Run
+    summary: Summary
+    mode: str | None = None
+    staging_table: Table | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """The outcome as JSON."""
+        kept = {"staging_table": str(self.staging_table)} if self.staging_table else {}
+        return {
+            "table": str(self.partition.table),
+            "partition": self.partition.as_dict,
+            "rows": self.rows,
+            "exchange": self.mode,
+            "published": self.mode is not None,
+            "run_uid": self.run.run_uid,
+            **self.summary.as_dict(),
+            **kept,
+        }
+
+
+def publish(session: Any, ledger: Ledger, load: Load, run: Run) -> Outcome:
+    """Stage the SELECT's rows, check them, and make them visible if they pass.
+
+    :raises ChecksFailed: if a check blocks; production is unchanged, the results are in the ledger
+    :raises TableError: if the SELECT or the partition does not fit the table
+    :raises ExchangeError: if the rows cannot be made visible; production is unchanged
+    """
+    ledger.ensure()
+    target = locate(session, load.table)
+    for swept in staging.sweep(session, target.table.schema, ttl=load.staging_ttl):
+        log.info("Dropped %s, left by a run that is gone", swept)
+    shape = shape_of(session, target, load)
+    name = staging.name_beside(session, target.table, staging.STAGE, run)
+    mark = Mark.of(staging.STAGE, Partition(target.table), run)
+    stage = staging.create(session, name, shape.statements(session.dialect, name), mark)
+    try:
+        outcome = _Publication(session, ledger, load, run, target, shape, stage).go()
+    except BaseException as error:
+        if not (isinstance(error, ChecksFailed) and load.keep_staging):
+            staging.discard(session, stage.table)
+        raise
+    if outcome.mode == "overwrite":
+        staging.discard(session, stage.table)
+    return outcome
+
+
+class _Publication:
+    """One load, from its empty stage on."""
+
+    def __init__(
+        self, session: Any, ledger: Ledger, load: Load, run: Run, target: Target, shape: Shape, stage: Stage
+    ) -> None:
+        self.session, self.ledger, self.load, self.run = session, ledger, load, run
+        self.target, self.shape, self.stage = target, shape, stage
+        self.columns: tuple[Column, ...] = session.columns(stage.table)
+        self.partition = Partition.of(target.table, canonical_key(session, load.key, self.columns))
+        self.checks = (
+            *resolve(load.checks, self.columns, dialect=session.dialect),
+            *implied_checks(self.partition, load),
+        )
+        self.measurements: dict[Metric, Measurement] = {}
+
+    def go(self) -> Outcome:
+        exchange = self._exchange()
+        if self.target.features is not None:
+            exchange.modes(self.target)  # refused now, or never: before the SELECT runs
+        self._preflight()
+        self._fill()
+        summary = self._judge()
+        if blocking := self._blocking(summary):
+            raise self._reject(summary, blocking)
+        self.stage.rows = int(self.measurements[ROWS].value)
+        self._summary = summary
+        mode = exchange.publish()
+        staging.drop_kept(self.session, self.partition, staging.REJECTED)
+        self._prune()
+        log.info("Published %s rows of %s by %s", f"{self.stage.rows:,}", self.partition, mode)
+        return Outcome(self.partition, self.stage.rows, self.run, summary, mode)
+
+    def _exchange(self) -> Exchange:
+        return Exchange(
+            self.session, self.load.settings, self.stage, self.partition, self.run,
+            columns=self.shape.supplied, appended=self.shape.appended, record=self._record,
+        )  # fmt: skip
+
+    def _what(self) -> Partition:
+        return Partition(self.stage.table)
+
+    def _production(self) -> Partition | None:
+        return self.partition if self.target.oid is not None else None
+
+    def _preflight(self) -> None:
+        """Have the database read every check before it computes a row.
+
+        :raises ChecksFailed: if it cannot
+        """
+        metrics = {check.metric for check in self.checks}
+        problems = preflight(
+            self.session, metrics, self._what(), columns=self.columns, production=self._production()
+        )
+        if not problems:
+            return
+        broken = tuple(
+            Result(check, None, Status.ERROR, problems[check.metric]) for check in self.checks if check.metric in problems
+        )
+        summary = Summary(broken)
+        self.ledger.record_results(self.run, self.partition, summary)
+        places = "\n".join(f"  - {r.check.source}: {r.check.name}: {r.reason}" for r in broken)
+        raise ChecksFailed(
+            f"the database cannot run these checks; nothing was loaded:\n{places}",
+            outcome=Outcome(self.partition, 0, self.run, summary).as_dict(),
+            summary=summary,
+            hint="mend the checks' SQL, patterns or values",
+        )
+
+    def _fill(self) -> None:
+        started = time.monotonic()
+        staging.fill(self.session, self.stage, self.shape.supplied, self.load.select)
+        log.info("Staged %s rows of %s in %s, %.2f s", f"{self.stage.rows:,}", self.partition, self.stage.table,
+                 time.monotonic() - started)  # fmt: skip
+
+    def _judge(self) -> Summary:
+        """Measure and judge everything; what is implied counts only when it fails."""
+        metrics = dict.fromkeys([ROWS, *(check.metric for check in self.checks)])
+        self.measurements = measure(
+            self.session, metrics, self._what(), columns=self.columns, production=self._production()
+        )
+        judged = judge(self.checks, self.measurements)
+        summary = Summary(tuple(r for r in judged.results if not r.check.implied or r.status is not Status.PASS))
+        self.ledger.record_results(self.run, self.partition, summary)
+        return summary
+
+    def _blocking(self, summary: Summary) -> list[Result]:
+        """What may not be published. What is implied blocks whatever ``fail_on`` says."""
+        by_user = summary.blocking(self.load.fail_on)
+        implied = [r for r in summary.results if r.check.implied and r not in by_user]
+        for result in summary.results:
+            if result.status in (Status.WARN, Status.FAIL) and result not in by_user:
+                log.warning("%s: %s", result.check.name, result.reason)
+        return [*by_user, *implied]
+
+    def _reject(self, summary: Summary, blocking: Sequence[Result]) -> ChecksFailed:
+        self.ledger.record_metrics(self.run, self.partition, self._recorded(), state="rejected")
+        kept = None
+        if self.load.keep_staging:
+            staging.keep_rejected(self.session, self.stage, self.partition, self.run)
+            kept = self.stage.table
+            log.warning("The rejected rows are kept in %s", kept)
+        outcome = Outcome(self.partition, int(self.measurements[ROWS].value or 0), self.run, summary,
+                          staging_table=kept)  # fmt: skip
+        lines = "\n".join(f"  - {r.check.name} [{r.check.severity}]: {r.reason}" for r in blocking)
+        where = f"look at the rejected rows in {kept}" if kept else "keep_staging=True keeps the rows to look at"
+        return ChecksFailed(
+            f"{self.partition} was not published: {len(blocking)} of {len(self.checks)} checks block it, "
+            f"production is unchanged\n{lines}",
+            outcome=outcome.as_dict(),
+            summary=summary,
+            hint=where,
+        )
+
+    def _recorded(self) -> dict[Metric, Measurement]:
+        implied = {check.metric for check in self.checks if check.implied} - {ROWS}
+        return {metric: m for metric, m in self.measurements.items() if metric not in implied}
+
+    def _record(self, mode: str, previous: Table | None) -> None:
+        """Append the publication, in the transaction that makes it true."""
+        self.ledger.record_metrics(self.run, self.partition, self._recorded(), state="published")
+        self.ledger.record_publication(
+            self.run, self.partition, self._summary, mode=mode, rows=self.stage.rows, previous=previous
+        )
+
+    def _prune(self) -> None:
+        kept = self.load.settings.keep_previous
+        for table in staging.previous_versions(self.session, self.partition)[kept:]:
+            self.session.execute(self.session.dialect.drop_if_exists(table))
+
+
+def implied_checks(partition: Partition, load: Load) -> list[Check]:
+    """What every publication must meet: some rows, and all of them of the named partition."""
+    checks = []
+    if not load.allow_empty and not any(_refuses_empty(check) for check in load.checks):
+        checks.append(Check("not_empty", ROWS, Interval(low=0, low_open=True), source="allow_empty=False", implied=True))
+    if partition.key:
+        columns = tuple(column for column, _ in partition.key)
+        metric = Metric("outside_partition", columns, (("key", partition.key),))
+        checks.append(Check("rows_in_partition", metric, Interval(0, 0), source="partition=", implied=True))
+    return checks
+
+
+def _refuses_empty(check: Check) -> bool:
+    try:
+        return check.metric == ROWS and check.severity == "error" and 0 not in check.expect
+    except TypeError:
+        raise SpecError(f"{check.source}: row_count is a number") from None

@@ -1,0 +1,38 @@
+"""What the engine needs of a connection. :mod:`airflow_dataquality.hooks.session` has the real one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
+
+from airflow_dataquality.dialects.base import Dialect
+from airflow_dataquality.model import Column, Plan, Table
+
+Row = Sequence[Any]
+
+
+class Session(Protocol):
+    """One connection, in which nothing is committed or begun but what is said here."""
+
+    dialect: Dialect
+    connection: Any
+    """The DB-API connection itself."""
+
+    def query(self, sql: str) -> list[Row]:
+        """Run a statement and return its rows."""
+
+    def execute(self, sql: str) -> int:
+        """Run a statement and return the number of rows it touched (-1 if the driver cannot tell)."""
+
+    def run(self, plan: Plan) -> int:
+        """Run a plan, in one transaction if it is atomic; the row count of the statement that counts."""
+
+    def transaction(self, begin: str | None = None) -> AbstractContextManager[None]:
+        """BEGIN now, COMMIT at the end, ROLLBACK on an error."""
+
+    def columns(self, table: Table) -> tuple[Column, ...]:
+        """The table's columns, in order; empty if there is no such table."""
+
+    def sqlstate(self, error: BaseException) -> str | None:
+        """The five characters of the standard, where the driver tells them."""

@@ -1,0 +1,218 @@
+"""Staging tables: made, filled, owned, found again, dropped.
+
+A table that the package makes beside the user's carries a mark, its comment, that says what it is and whose. A
+live owner holds an advisory lock for as long as its session lasts, so "orphaned" is a fact and not a guess.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from airflow_dataquality.dialects.postgres_staging import MARK
+from airflow_dataquality.engine.ledger import Run
+from airflow_dataquality.errors import TableError
+from airflow_dataquality.model import Partition, Table
+from airflow_dataquality.plans.features import Features
+from airflow_dataquality.plans.names import beside
+
+log = logging.getLogger(__name__)
+
+STAGE, REJECTED, PREVIOUS = "stage", "rejected", "previous"
+TTL = timedelta(days=7)
+
+
+@dataclass(frozen=True)
+class Mark:
+    """What a table beside the user's is.
+
+    :param role: ``stage`` (in use), ``rejected`` (kept to look at) or ``previous`` (kept to go back to)
+    :param table: the user's table
+    :param partition: the partition as the ledger writes it
+    :param at: when it took the role, ISO 8601 in UTC
+    """
+
+    role: str
+    table: str
+    partition: str
+    run_uid: str
+    at: str
+
+    @classmethod
+    def of(cls, role: str, partition: Partition, run: Run) -> Mark:
+        return cls(role, str(partition.table), partition.json, run.run_uid, datetime.now(UTC).isoformat())
+
+    @property
+    def comment(self) -> str:
+        return f"{MARK} {json.dumps(asdict(self), ensure_ascii=False)}}}"
+
+    @classmethod
+    def read(cls, comment: str) -> Mark | None:
+        """The mark in a comment; None if someone edited it."""
+        try:
+            return cls(**json.loads(comment)["airflow_dataquality"])
+        except (ValueError, TypeError, KeyError):
+            return None
+
+    @property
+    def age(self) -> timedelta:
+        return datetime.now(UTC) - datetime.fromisoformat(self.at)
+
+
+@dataclass
+class Stage:
+    """A staging table of this run.
+
+    :param table: its name
+    :param default_grants: what ALTER DEFAULT PRIVILEGES gave to others on it, undone since
+    :param rows: rows in it
+    :param fill_id: the transaction that filled it
+    :param filled_at: the server's time after that
+    :param strangers: transactions that were open then and may hold an older snapshot
+    """
+
+    table: Table
+    default_grants: Sequence[dict[str, Any]] = ()
+    rows: int = 0
+    fill_id: str = ""
+    filled_at: str = ""
+    strangers: Sequence[str] = ()
+
+
+def oid_of(session: Any, table: Table) -> int | None:
+    """The table's oid; None if there is no such table."""
+    rows = session.query(session.dialect.describe(table))
+    return int(rows[0][0]) if rows else None
+
+
+def features_of(session: Any, oid: int) -> Features:
+    """Everything the catalog says of the table now."""
+    return Features.read(session.query(session.dialect.features(oid)))
+
+
+def name_beside(session: Any, table: Table, role: str, run: Run) -> Table:
+    return beside(table, role, f"{run.run_uid}{role}", session.dialect.max_name_bytes)
+
+
+def create(session: Any, stage: Table, statements: Sequence[str], mark: Mark) -> Stage:
+    """Make a marked, owned, private table.
+
+    :param statements: what makes it
+    :raises TableError: with the database's words, if it cannot be made
+    """
+    sql = session.dialect
+    session.query(sql.own(stage))
+    try:
+        with session.transaction():
+            for statement in statements:
+                session.execute(statement)
+            session.execute(sql.mark(stage, mark.comment))
+            grants = _make_private(session, stage)
+    except Exception as error:
+        raise database_error("the staging table cannot be made", error) from error
+    return Stage(stage, default_grants=grants)
+
+
+def _make_private(session: Any, table: Table) -> list[dict[str, Any]]:
+    """Undo default privileges: what was not checked is nobody's to see."""
+    oid = oid_of(session, table)
+    assert oid is not None
+    features = features_of(session, oid)
+    owner = features.relation["owner"]
+    grants = [grant for grant in features.of("grant").values() if grant["grantee"] != owner]
+    for grant in grants:
+        session.execute(session.dialect.revoke(table, grant))
+    return grants
+
+
+def fill(session: Any, stage: Stage, columns: Sequence[str], select: str) -> None:
+    """Run the SELECT into the stage, once.
+
+    :raises TableError: with the database's words
+    """
+    sql = session.dialect
+    try:
+        with session.transaction():
+            stage.rows = session.execute(sql.fill(stage.table, columns, select))
+            stage.fill_id = str(session.query(sql.fill_id())[0][0])
+    except Exception as error:
+        raise database_error("the SELECT failed", error) from error
+    stage.filled_at = str(session.query(sql.clock())[0][0])
+    stage.strangers = [str(row[0]) for row in session.query(sql.strangers())]
+    session.execute(sql.analyze(stage.table))
+
+
+def database_error(what: str, error: BaseException) -> TableError:
+    """The database's own message and hint, under our name."""
+    diagnostic = getattr(error, "diag", None)
+    message = getattr(diagnostic, "message_primary", None) or str(error).splitlines()[0]
+    detail = getattr(diagnostic, "message_detail", None)
+    hint = getattr(diagnostic, "message_hint", None)
+    return TableError(f"{what}: {message}" + (f" ({detail})" if detail else ""), hint=hint)
+
+
+def discard(session: Any, table: Table) -> None:
+    """Drop a table of ours, whatever state the session is in; the next run sweeps what is left."""
+    with contextlib.suppress(Exception):
+        session.execute(session.dialect.drop_if_exists(table))
+        session.query(session.dialect.disown(table))
+
+
+def marked(session: Any, schema: str | None = None) -> Iterator[tuple[Table, Mark]]:
+    """The tables of ours in a schema, or in all."""
+    for schema_name, name, comment in session.query(session.dialect.marked(schema)):
+        mark = Mark.read(comment)
+        if mark is not None and "__dq_" in name:
+            yield Table(name, schema_name), mark
+
+
+def sweep(session: Any, schema: str | None, *, ttl: timedelta = TTL, dry_run: bool = False) -> list[Table]:
+    """Drop staging tables that nobody alive owns, and rejected ones older than ``ttl``.
+
+    Previous versions stay: they are kept on purpose, until newer ones take their place.
+
+    :returns: the tables dropped, or to be dropped
+    """
+    swept = []
+    for table, mark in marked(session, schema):
+        abandoned = mark.role == STAGE or (mark.role == REJECTED and mark.age >= ttl)
+        if not abandoned or not session.query(session.dialect.try_own(table))[0][0]:
+            continue
+        try:
+            if not dry_run:
+                session.execute(session.dialect.drop_if_exists(table))
+                log.info("Swept %s: %s of run %s, which is gone", table, mark.role, mark.run_uid)
+            swept.append(table)
+        finally:
+            session.query(session.dialect.disown(table))
+    return swept
+
+
+def keep_rejected(session: Any, stage: Stage, partition: Partition, run: Run) -> None:
+    """Keep the stage for inspection, in place of the partition's last rejected one."""
+    session.execute(session.dialect.mark(stage.table, Mark.of(REJECTED, partition, run).comment))
+    drop_kept(session, partition, REJECTED, keep=(stage.table,))
+
+
+def drop_kept(session: Any, partition: Partition, role: str, *, keep: Sequence[Table] = ()) -> None:
+    """Drop the partition's tables of a role, but these."""
+    for table, mark in marked(session, partition.table.schema):
+        ours = mark.role == role and (mark.table, mark.partition) == (str(partition.table), partition.json)
+        if ours and table not in keep:
+            session.execute(session.dialect.drop_if_exists(table))
+
+
+def previous_versions(session: Any, partition: Partition) -> list[Table]:
+    """The partition's previous versions, newest first."""
+    found = [
+        (mark.at, table)
+        for table, mark in marked(session, partition.table.schema)
+        if mark.role == PREVIOUS and (mark.table, mark.partition) == (str(partition.table), partition.json)
+    ]
+    return [table for _, table in sorted(found, key=lambda item: item[0], reverse=True)]
+

@@ -1,0 +1,119 @@
+"""A :class:`~airflow_dataquality.engine.session.Session` over any ``DbApiHook``."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from airflow_dataquality.dialects import dialect_for
+from airflow_dataquality.engine.session import Row
+from airflow_dataquality.model import Column, Plan, Table
+
+if TYPE_CHECKING:
+    from airflow.providers.common.sql.hooks.sql import DbApiHook
+
+    from airflow_dataquality.dialects.base import Dialect
+
+log = logging.getLogger(__name__)
+
+
+@contextlib.contextmanager
+def open_session(hook: DbApiHook) -> Iterator[DbApiSession]:
+    """Open a connection of the hook, for as long as the block runs."""
+    connection = hook.get_conn()
+    try:
+        yield DbApiSession(connection, dialect_for(hook.conn_type), hook)
+    finally:
+        with contextlib.suppress(Exception):  # the connection may be gone already
+            connection.close()
+
+
+class DbApiSession:
+    """One connection, in which nothing is committed or begun but what is said here.
+
+    :param connection: a DB-API connection, which this session takes over
+    :param dialect: how to speak to it
+    :param hook: where the connection comes from
+    """
+
+    def __init__(self, connection: Any, dialect: Dialect, hook: DbApiHook | None = None) -> None:
+        self.connection = connection
+        self.dialect = dialect
+        self._autocommit(hook)
+        dialect.prepare(connection)
+        for statement in dialect.session_setup:
+            self.query(statement)
+
+    def _autocommit(self, hook: DbApiHook | None) -> None:
+        # Drivers differ in when they open a transaction behind one's back, so none may: BEGIN is ours.
+        if hasattr(self.connection, "isolation_level") and self.dialect.name == "sqlite":
+            self.connection.isolation_level = None
+        elif hasattr(self.connection, "autocommit"):
+            self.connection.autocommit = True
+        elif hook is not None and hook.supports_autocommit:
+            hook.set_autocommit(self.connection, True)
+        if hasattr(self.connection, "prepare_threshold"):
+            self.connection.prepare_threshold = None  # psycopg 3 would prepare a batch, which the server refuses
+
+    def _send(self, sql: str) -> Any:
+        log.debug("%s", sql)
+        cursor = self.connection.cursor()
+        cursor.execute(sql)
+        return cursor
+
+    def query(self, sql: str) -> list[Row]:
+        """Run a statement and return its rows."""
+        with contextlib.closing(self._send(sql)) as cursor:
+            return list(cursor.fetchall()) if cursor.description else []
+
+    def names(self, sql: str) -> list[str]:
+        """Run a statement and return the names of the columns it yields."""
+        with contextlib.closing(self._send(sql)) as cursor:
+            return [column[0] for column in cursor.description or ()]
+
+    def execute(self, sql: str) -> int:
+        """Run a statement and return the number of rows it touched (-1 if the driver cannot tell)."""
+        with contextlib.closing(self._send(sql)) as cursor:
+            return int(cursor.rowcount)
+
+    def batch(self, statements: Iterable[str]) -> None:
+        """Run statements in one message, where a round trip between them would hold a lock longer."""
+        self.execute(";\n".join(statements))
+
+    @contextlib.contextmanager
+    def transaction(self, begin: str | None = None) -> Iterator[None]:
+        """BEGIN now, COMMIT at the end, ROLLBACK on an error."""
+        self.execute(begin or self.dialect.begin)
+        try:
+            yield
+        except BaseException:
+            with contextlib.suppress(Exception):  # a broken connection has rolled back by itself
+                self.execute("ROLLBACK")
+            raise
+        # A message of its own: after it was sent, the transaction may have been committed.
+        self.execute("COMMIT")
+
+    def run(self, plan: Plan) -> int:
+        """Run a plan, in one transaction if it is atomic; the row count of the statement that counts."""
+        with self.transaction() if plan.atomic else contextlib.nullcontext():
+            return self.send(plan)
+
+    def send(self, plan: Plan) -> int:
+        """Run a plan's statements in the transaction that is open now."""
+        rows = -1
+        for statement in plan.statements:
+            touched = self.execute(statement.sql)
+            if statement.counts:
+                rows = touched
+        return rows
+
+    def columns(self, table: Table) -> tuple[Column, ...]:
+        """The table's columns, in order; empty if there is no such table."""
+        return tuple(self.dialect.column(row) for row in self.query(self.dialect.columns(table)))
+
+    def sqlstate(self, error: BaseException) -> str | None:
+        """The five characters of the standard, where the driver tells them."""
+        state = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)
+        return str(state) if state else None
