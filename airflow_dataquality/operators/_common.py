@@ -1,0 +1,268 @@
+"""What the operators share: the task's identity, where files are looked for, templates in checks, results."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import date, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, NoReturn, cast
+
+from airflow.providers.common.compat.sdk import (
+    AirflowException,
+    AirflowFailException,
+    Asset,
+    BaseOperator,
+    XComArg,
+)
+
+from airflow_dataquality.engine.ledger import Run
+from airflow_dataquality.errors import ChecksFailed, PartitionError, SpecError
+from airflow_dataquality.model import Check, FailOn, Metric, Partition, Result, Status, Summary, Table
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+    from airflow.providers.common.sql.operators.sql import BaseSQLOperator, SQLCheckResult
+
+RESULT_KEY = "airflow.dataquality.result"
+"""Under which key of an asset event's ``extra`` consumers find the summary."""
+
+_RENDERED_PARAMS = ("sql", "values", "pattern", "statement")
+
+
+def run_identity(context: Mapping[str, Any]) -> Run:
+    """Who runs: the task instance of the context. Outside Airflow only ``run_uid`` is known."""
+    instance: Any = context.get("ti") or context.get("task_instance")
+    names = ("dag_id", "task_id", "run_id", "map_index", "try_number")
+    return Run(**{name: getattr(instance, name, None) for name in names})
+
+
+class RenderWithDate(BaseOperator):
+    """Render ``{{ ds }}`` and its kin also in a run without a logical date, started by hand or by an asset.
+
+    The date is the run's partition, else the day on which it was to run, and the log says so.
+    """
+
+    def _do_render_template_fields(
+        self, parent: Any, template_fields: Iterable[str], context: Context, *args: Any, **kwargs: Any
+    ) -> None:
+        # Here, since a mapped task's fields are rendered through this method alone.
+        super()._do_render_template_fields(parent, template_fields, with_date(self, context), *args, **kwargs)
+
+
+def with_date(operator: BaseOperator, context: Context) -> Context:
+    """The context; with a date if it has none, and if its run tells one."""
+    run: Any = context.get("dag_run")
+    if run is None or "ds" in context:
+        return context
+    key = getattr(run, "partition_key", None)
+    moment, origin = getattr(run, "partition_date", None), "partition date"
+    if moment is None and key:
+        moment, origin = _moment(key), f"partition key {key!r}"
+    if moment is None:
+        moment, origin = getattr(run, "run_after", None), "run_after"
+    if moment is None:
+        return context
+    operator.log.info("The run has no logical date: ds is %s, from its %s", moment.date(), origin)
+    day = moment.strftime("%Y-%m-%d")
+    words = {"logical_date": moment, "ds": day, "ds_nodash": day.replace("-", ""), "ts": moment.isoformat(),
+             "ts_nodash": moment.strftime("%Y%m%dT%H%M%S")}  # fmt: skip
+    return cast("Context", {**context, **words})
+
+
+def _moment(key: str) -> datetime | None:
+    try:
+        return datetime.fromisoformat(key)
+    except ValueError:
+        return None
+
+
+def search_folders(operator: BaseSQLOperator) -> list[str]:
+    """Where relative paths are looked for: the DAG file's folder, its ``template_searchpath``, the working folder."""
+    dag = operator.get_dag()
+    if dag is None:
+        return [os.getcwd()]
+    paths = dag.template_searchpath or []
+    return [dag.folder, *([paths] if isinstance(paths, str) else paths), os.getcwd()]
+
+
+def render_checks(operator: BaseSQLOperator, checks: Iterable[Check], context: Context) -> tuple[Check, ...]:
+    """Render the templates in ``partition_clause``, ``sql``, ``values``, ``pattern`` and ``statement``.
+
+    :raises SpecError: if one is left, because there is no context to render it with
+    """
+    return tuple(_rendered(operator, check, context) for check in checks)
+
+
+def _rendered(operator: BaseSQLOperator, check: Check, context: Context) -> Check:
+    metric = check.metric
+    params = {name: value for name, value in metric.params if name in _RENDERED_PARAMS}
+    if not any(map(is_template, (metric.where, *params.values()))):
+        return check
+    if context:
+        context, render = with_date(operator, context), operator.render_template
+        params = {name: render(value, context) for name, value in params.items()}
+        metric = replace(
+            metric,
+            where=render(metric.where, context),
+            params=tuple(sorted({**dict(metric.params), **params}.items())),
+        )
+    for name, value in {**params, "partition_clause": metric.where}.items():
+        require_rendered_text(value, f"{check.source or check.name}: {name}")
+    return replace(check, metric=metric)
+
+
+def is_template(value: Any) -> bool:
+    """Whether Jinja has something to do in the value, or in one of the values in it."""
+    if isinstance(value, XComArg):
+        return True
+    if isinstance(value, str):
+        return "{{" in value or "{%" in value
+    if isinstance(value, Mapping):
+        return any(map(is_template, value.values()))
+    return isinstance(value, list | tuple) and any(map(is_template, value))
+
+
+def require_rendered(operator: BaseOperator, *fields: str) -> None:
+    """Refuse arguments that Airflow did not render.
+
+    :raises SpecError: naming the argument
+    """
+    for name in fields:
+        require_rendered_text(getattr(operator, name), name)
+
+
+def require_rendered_text(value: Any, name: str) -> None:
+    """Refuse a value that Airflow did not render.
+
+    :raises SpecError: calling it by the name
+    """
+    if is_template(value):
+        raise SpecError(
+            f"{name} was not rendered: {value!r}",
+            hint="Airflow renders templates when it runs the task; called by hand, give the value itself",
+        )
+
+
+def require_connection(operator: BaseSQLOperator) -> None:
+    """Refuse an operator without a connection.
+
+    :raises SpecError: saying how to give one
+    """
+    if not operator.conn_id:
+        raise SpecError(f"{type(operator).__name__} {operator.task_id!r} has no conn_id", hint='write conn_id="warehouse"')
+
+
+def parse_table(table: Any) -> None:
+    """Refuse a table's name that cannot be one. A template is let through.
+
+    :raises SpecError: if it is no name
+    """
+    if not isinstance(table, str | XComArg):
+        raise SpecError(f"table is {table!r}, not a text", hint='write table="schema.table"')
+    if not is_template(table):
+        Table.parse(str(table))
+
+
+def validate_partition(partition: Any) -> None:
+    """Refuse a partition whose key is not columns and plain values. Templates are let through.
+
+    :raises PartitionError: naming the column
+    """
+    if partition is None or isinstance(partition, XComArg):
+        return
+    if not isinstance(partition, Mapping):
+        raise PartitionError(f"partition {partition!r} is not a mapping", hint='write {"ds": "{{ ds }}"}')
+    for column, value in partition.items():
+        if not isinstance(column, str) or not column:
+            raise PartitionError(f"partition column {column!r} is not a name", hint="write the column's exact name")
+        plain = isinstance(value, str | int | float | Decimal | date | None) and value == value
+        if not plain and not is_template(value):
+            raise PartitionError(
+                f"partition {column}={value!r} is not a plain value", hint="give text, a number, a date, a bool or None"
+            )
+
+
+def narrowed(check: Check, where: str | None) -> Check:
+    """The check on fewer rows."""
+    return replace(check, metric=replace(check.metric, where=where))
+
+
+def failure(summary: Summary, partition: Partition, fail_on: FailOn, outcome: Mapping[str, Any]) -> ChecksFailed | None:
+    """What to raise for the summary; None if nothing in it fails the task."""
+    blocking = summary.blocking(fail_on)
+    if not blocking:
+        return None
+    lines = "".join(f"\n  - {_line(result)}" for result in blocking)
+    return ChecksFailed(
+        f"{len(blocking)} of {len(summary.results)} checks on {partition} did not pass:{lines}",
+        outcome=outcome,
+        summary=summary,
+    )
+
+
+def _line(result: Result) -> str:
+    named = "" if result.reason.startswith(result.check.name) else f"{result.check.name}: "
+    return f"{named}{result.reason} ({result.check.severity})"
+
+
+def fail(operator: BaseSQLOperator, error: Exception, context: Mapping[str, Any] | None = None) -> NoReturn:
+    """Fail the task: for good, if ``retry_on_failure`` is off. What was judged is left to listeners first.
+
+    :raises AirflowException: always
+    """
+    if isinstance(error, ChecksFailed) and error.summary is not None:
+        operator.check_results = check_results(error.summary, error.outcome["table"])
+    if operator.retry_on_failure:
+        raise AirflowException(str(error)) from error
+    raise AirflowFailException(str(error)) from error
+
+
+def check_results(summary: Summary, table: str) -> list[SQLCheckResult]:
+    """The results as common.sql's operators keep them, for listeners and OpenLineage."""
+    try:
+        from airflow.providers.common.sql.operators.sql import SQLCheckResult
+    except ImportError:  # common.sql before 2.4 has no such thing, and nobody who reads it
+        return []
+    return [
+        SQLCheckResult(
+            name=result.check.name,
+            check_type=result.check.metric.kind,
+            success=result.status in (Status.PASS, Status.SKIP),
+            severity=str(result.check.severity),
+            column=", ".join(result.check.metric.columns) or None,
+            table=table,
+            expected=str(result.check.expect),
+            actual=None if result.value is None else str(result.value),
+            content=str(result.check.metric),
+            description=result.check.description or result.reason,
+            params={"status": str(result.status), "dimension": result.check.dimension},
+        )
+        for result in summary.results
+    ]
+
+
+def attach_to_outlets(context: Mapping[str, Any], outcome: Mapping[str, Any], *, ruleset: str | None = None) -> None:
+    """Put the summary into the asset events of the task's outlets, where consumers gate on it."""
+    events = context.get("outlet_events")
+    if events is None:
+        return
+    keys = ("table", "run_uid", "score", "passed", "warned", "failed", "errored", "failed_rules", "warned_rules")
+    extra = {key: outcome[key] for key in keys} | {"ruleset": ruleset}
+    for outlet in getattr(context.get("task"), "outlets", None) or ():
+        if isinstance(outlet, Asset):
+            events[outlet].extra[RESULT_KEY] = extra
+
+
+def ruleset_name(checks: Any) -> str | None:
+    """What to call the rule set: its name, or its file's."""
+    if isinstance(checks, Mapping):
+        name = checks.get("name") if "rules" in checks else None
+        return str(name) if name else None
+    return os.path.splitext(os.path.basename(checks))[0] if isinstance(checks, str | os.PathLike) else None
+
+
+def row_count(where: str | None = None) -> Metric:
+    """The metric that says how many rows were looked at."""
+    return Metric("row_count", where=where)

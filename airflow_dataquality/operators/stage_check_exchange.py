@@ -1,0 +1,192 @@
+"""Publish a table or partition through stage, check and exchange."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow.providers.common.sql.operators.sql import BaseSQLOperator
+
+from airflow_dataquality.dialects.lexer import single_select
+from airflow_dataquality.engine.ledger import Ledger
+from airflow_dataquality.engine.publish import Load, Outcome, publish
+from airflow_dataquality.engine.settings import MODES, Settings
+from airflow_dataquality.errors import ChecksFailed, DataQualityError, SpecError, did_you_mean
+from airflow_dataquality.grammar import one_of, seconds
+from airflow_dataquality.hooks.session import open_session
+from airflow_dataquality.model import FailOn, Scalar, Table
+from airflow_dataquality.operators import _common as common
+from airflow_dataquality.operators._dates import RendersDate
+from airflow_dataquality.spec import checks_from, find_file
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+SCHEMA_CHANGES = ("fail", "append_columns")
+
+
+class StageCheckExchangeOperator(RendersDate, BaseSQLOperator):
+    """Make rows visible only after they were checked, all at once, and record it in the same transaction.
+
+    The SELECT fills a staging table; the checks run on it; then the stage takes the place of the table, or of one
+    of its partitions. Readers see the old rows or the new ones, never none, never a mix. If a check fails, the
+    table stays as it was and the rejected rows stay in the staging table, to be looked at. Running it again for
+    the same partition, at any time, ends in the same rows.
+
+    :param table: the table to publish, with SQL-quoted identifiers: ``analytics."Daily Flights"`` (templated).
+        It is created if it does not exist
+    :param sql: one SELECT, or the path of a ``.sql`` file with it (templated). Columns are matched by name
+    :param conn_id: connection to the warehouse (Postgres)
+    :param partition: the partition's columns and values, ``{"ds": "{{ ds }}"}`` (templated); None publishes the
+        whole table. Rows of another partition are an error
+    :param checks: checks, rule dicts, or the path of a YAML rule set. That there is at least one row is implied
+    :param exchange: ``auto`` takes the first way that keeps everything on the table and says why in the log;
+        ``create``, ``swap``, ``overwrite`` and ``attach`` insist on one
+    :param fail_on: from which severity on a check outside its interval blocks: ``error``, ``warn`` or ``never``.
+        A check whose query fails always blocks
+    :param retry_on_failure: False fails the task at once, in spite of ``retries``
+    :param keep_staging: keep the rejected rows, until the partition's next publication or for ``staging_ttl``
+    :param staging_ttl: how long rejected rows are kept at most: seconds, timedelta or "7d"
+    :param keep_previous: number of previous versions to keep for ``airflow dq rollback``
+    :param on_schema_change: ``fail`` if the SELECT has a column that the table lacks, or ``append_columns``
+    :param allow_empty: publish zero rows, too
+    :param lock_timeout: how long readers may queue behind a lock request: seconds, timedelta or "100ms". It is
+        tried again, with pauses, until
+    :param exchange_timeout: the exchange is given up: then ``auto`` overwrites, another mode fails
+    :param allow_side_effects: names of triggers, rules, foreign keys … that an overwrite may set off
+    :param ledger_schema: schema of the ledger's tables
+    :param database: database to use instead of the connection's
+    :returns: ``table``, ``partition``, ``rows``, ``exchange``, ``published``, ``run_uid``, ``score``, ``passed``,
+        ``warned``, ``failed``, ``errored``, ``skipped``, ``failed_rules``, ``warned_rules``, and ``staging_table``
+        if one is kept
+    :raises SpecError: when the DAG is parsed, for an argument that can never work
+    :raises AirflowException: when a check blocks, or the rows cannot be published; production is unchanged
+    """
+
+    template_fields: Sequence[str] = ("conn_id", "table", "sql", "partition", "database", "hook_params")
+    template_ext: Sequence[str] = (".sql",)
+    template_fields_renderers: ClassVar[dict[str, str]] = {"sql": "sql", "partition": "json"}
+    ui_color = "#d5f0e3"
+
+    def __init__(
+        self,
+        *,
+        table: str,
+        sql: str,
+        partition: Mapping[str, Scalar] | None = None,
+        checks: Any = (),
+        exchange: str = "auto",
+        fail_on: str = "error",
+        keep_staging: bool = True,
+        staging_ttl: float | str | timedelta = "7d",
+        keep_previous: int = 0,
+        on_schema_change: str = "fail",
+        allow_empty: bool = False,
+        lock_timeout: float | str | timedelta = 0.1,
+        exchange_timeout: float | str | timedelta = 60,
+        allow_side_effects: Sequence[str] = (),
+        ledger_schema: str = "dataquality",
+        conn_id: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(conn_id=conn_id, **kwargs)
+        self.table = table
+        self.sql = sql
+        self.partition = partition
+        self.checks = checks
+        self.exchange = exchange
+        self.fail_on = fail_on
+        self.keep_staging = keep_staging
+        self.staging_ttl = staging_ttl
+        self.keep_previous = keep_previous
+        self.on_schema_change = on_schema_change
+        self.allow_empty = allow_empty
+        self.lock_timeout = lock_timeout
+        self.exchange_timeout = exchange_timeout
+        self.allow_side_effects = allow_side_effects
+        self.ledger_schema = ledger_schema
+        self._validate()
+
+    def _validate(self) -> None:
+        """Refuse now what can never work.
+
+        :raises SpecError: naming the argument
+        """
+        if not common.is_template(self.table):
+            Table.parse(self.table)
+        if not common.is_template(self.partition):
+            common.checked_partition(self.partition)
+        one_of(FailOn, self.fail_on, "fail_on")
+        if self.on_schema_change not in SCHEMA_CHANGES:
+            raise SpecError(f"on_schema_change is {self.on_schema_change!r}",
+                            hint=did_you_mean(str(self.on_schema_change), SCHEMA_CHANGES))  # fmt: skip
+        if not isinstance(self.sql, str):
+            raise SpecError(f"sql is {self.sql!r}, not a text", hint="write one SELECT, or the path of a .sql file")
+        if not common.is_template(self.sql) and not self.sql.endswith(".sql"):
+            single_select(self.sql)
+        self._settings()
+        self._checks = checks_from(self.checks, folders=common.search_folders(self))
+
+    def _settings(self) -> Settings:
+        if self.exchange not in MODES:
+            raise SpecError(f"exchange is {self.exchange!r}", hint=did_you_mean(str(self.exchange), MODES))
+        if isinstance(self.keep_previous, bool) or not isinstance(self.keep_previous, int) or self.keep_previous < 0:
+            raise SpecError(f"keep_previous is {self.keep_previous!r}", hint="write a number of versions, 0 for none")
+        if isinstance(self.allow_side_effects, str):
+            raise SpecError(f"allow_side_effects is the text {self.allow_side_effects!r}",
+                            hint=f"write a list: [{self.allow_side_effects!r}]")  # fmt: skip
+        return Settings(
+            mode=self.exchange,
+            lock_timeout=seconds(self.lock_timeout, "lock_timeout"),
+            exchange_timeout=seconds(self.exchange_timeout, "exchange_timeout"),
+            keep_previous=self.keep_previous,
+            allow_side_effects=tuple(self.allow_side_effects),
+        )
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Stage, check, exchange."""
+        try:
+            outcome = self._publish(context)
+        except DataQualityError as error:
+            if isinstance(error, ChecksFailed) and error.summary is not None:
+                self.check_results = common.check_results(error.summary, Table.parse(self.table))
+            common.fail(self, error)
+        summary = outcome.as_dict()
+        self.check_results = common.check_results(outcome.summary, outcome.partition.table)
+        common.attach_to_outlets(context, summary, ruleset=common.ruleset_name(self.checks))
+        return summary
+
+    def _publish(self, context: Context) -> Outcome:
+        load = self._load(context)
+        with open_session(self.get_db_hook()) as session:
+            if not session.dialect.can_exchange:
+                raise SpecError(
+                    f"connection {self.conn_id!r} is {session.dialect.name}: tables are published on Postgres",
+                    hint="use DataQualityCheckOperator to check a table that something else loads",
+                )
+            return publish(session, Ledger(session, self.ledger_schema), load, common.run_identity(context))
+
+    def _load(self, context: Context) -> Load:
+        select = self._select()
+        common.refuse_templates({"table": self.table, "sql": select, "partition": self.partition})
+        return Load(
+            table=Table.parse(self.table),
+            select=single_select(select),
+            key=common.checked_partition(self.partition),
+            checks=common.render_checks(self, self._checks, context),
+            fail_on=FailOn(self.fail_on),
+            settings=self._settings(),
+            keep_staging=self.keep_staging,
+            allow_empty=self.allow_empty,
+            append_columns=self.on_schema_change == "append_columns",
+            staging_ttl=timedelta(seconds=seconds(self.staging_ttl, "staging_ttl")),
+        )
+
+    def _select(self) -> str:
+        """The SELECT; from its file if Airflow did not render the task, as in a unit test."""
+        if not self.sql.endswith(".sql"):
+            return self.sql
+        path = find_file(self.sql, common.search_folders(self), what="SQL file")
+        with open(path, encoding="utf-8") as file:
+            return file.read()
