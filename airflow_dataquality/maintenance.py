@@ -7,10 +7,10 @@ from typing import Any
 
 from airflow_dataquality.engine import staging
 from airflow_dataquality.engine.columns import canonical_key
-from airflow_dataquality.engine.exchange import locate
 from airflow_dataquality.engine.ledger import Ledger, Run
 from airflow_dataquality.engine.publish import Load, publish
 from airflow_dataquality.engine.settings import Settings
+from airflow_dataquality.engine.target import locate
 from airflow_dataquality.errors import SpecError, TableError
 from airflow_dataquality.hooks.session import open_session
 from airflow_dataquality.model import Partition, Scalar, Table
@@ -71,7 +71,7 @@ def rollback(
             settings=Settings(keep_previous=len(versions) + 1),
         )
         outcome = publish(session, Ledger(session, ledger_schema), load, Run())
-        session.execute(session.dialect.drop_if_exists(newest))
+        staging.drop(session, newest)
         return {**outcome.as_dict(), "from": str(newest)}
 
 

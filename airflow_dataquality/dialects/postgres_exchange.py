@@ -45,9 +45,9 @@ class ExchangeSql(Names):
     can_exchange = True
     begin = "BEGIN ISOLATION LEVEL READ COMMITTED"  # an earlier snapshot would not see the publication waited for
 
-    def lock_timeout(self, seconds: float) -> str:
-        """How long the next statements of this transaction may wait for a lock; 0 is for ever."""
-        return f"SET LOCAL lock_timeout = {round(seconds * 1000)}"
+    def lock_timeout(self, seconds: float | None) -> str:
+        """How long the next statements of this transaction may wait for a lock; None is for ever, as 0 is there."""
+        return f"SET LOCAL lock_timeout = {0 if seconds is None else max(1, round(seconds * 1000))}"
 
     def steady_plans(self) -> tuple[str, ...]:
         """Run prepared statements without planning them again, and without compiling them."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from airflow_dataquality.dialects.names import Names
-from airflow_dataquality.model import Scalar, Table
+from airflow_dataquality.model import Partition, Scalar, Table
 
 MARK = '{"airflow_dataquality":'
 """How the comment begins on every table that the package makes beside the user's."""
@@ -109,6 +109,14 @@ class StagingSql(Names):
     def drop_if_exists(self, table: Table) -> str:
         """Drop a table that another may have dropped already."""
         return f"DROP TABLE IF EXISTS {self.table(table)}"
+
+    def strays(self, stage: Table, partition: Partition) -> str:
+        """The three most frequent keys that are not the partition's, and how many rows have them."""
+        keys = self.identifiers(column for column, _ in partition.key)
+        return (
+            f"SELECT {keys}, count(*) FROM {self.table(stage)} WHERE ({self.rows_of(partition)}) IS NOT TRUE "
+            f"GROUP BY {keys} ORDER BY count(*) DESC, {keys} LIMIT 3"
+        )
 
     def analyze(self, table: Table) -> str:
         """Have the planner know the rows."""

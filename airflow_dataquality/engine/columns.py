@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from airflow_dataquality.engine import staging
-from airflow_dataquality.engine.exchange import Target
+from airflow_dataquality.engine.target import Target
 from airflow_dataquality.errors import PartitionError, SchemaDrift, TableError, did_you_mean
 from airflow_dataquality.model import Column, Scalar, Table
 from airflow_dataquality.plans.features import Features
+from airflow_dataquality.plans.names import beside
 
 _PLAIN = {"compression": "", "collation": None, "generated": "", "default": None, "storage": None}
 
@@ -113,7 +114,7 @@ def _drift(target: Target, names: Sequence[str], *, append: bool) -> list[str]:
 def _types(session: Any, target: Target, select: str, extra: Sequence[str]) -> dict[str, str]:
     if not extra:
         return {}
-    probe = Table(f"{target.table.name[:20]}__dq_probe", target.table.schema)
+    probe = beside(target.table, "probe", "probe", session.dialect.max_name_bytes)
     session.execute(session.dialect.begin)
     try:
         session.execute(session.dialect.create_stage_as(probe, select))

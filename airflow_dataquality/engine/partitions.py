@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from airflow_dataquality.engine.staging import features_of, oid_of
+from airflow_dataquality.engine.target import Target
 from airflow_dataquality.model import Partition, Table
 from airflow_dataquality.plans.exchange import Wardrobe
-from airflow_dataquality.plans.features import Features
+from airflow_dataquality.plans.features import Features, child_obstacles
 from airflow_dataquality.plans.names import shorten
 
 _DISCRETE = ("date", "smallint", "integer", "bigint")
@@ -38,8 +39,9 @@ class Slot:
         return replace(clothes, indexes=names)
 
 
-def find_slot(session: Any, target: Any, partition: Partition) -> Slot | str:
+def find_slot(session: Any, target: Target, partition: Partition) -> Slot | str:
     """The place of exactly these rows; or why there is none, so that the rows must be overwritten."""
+    assert target.features is not None and target.oid is not None
     sql = session.dialect
     strategy, columns, has_default = session.query(sql.partitioning(target.oid))[0]
     if strategy not in ("l", "r") or len(columns) != 1 or [column for column, _ in partition.key] != list(columns):
@@ -65,6 +67,22 @@ def find_slot(session: Any, target: Any, partition: Partition) -> Slot | str:
     if bound != exact:
         return f"its partition {name} holds more than {partition.json}: {bound}"
     return Slot(Table(name, schema), bound, features_of(session, int(holder)))
+
+
+def attach_obstacles(session: Any, target: Target, partition: Partition) -> list[str]:
+    """What stands in the way of DETACH and ATTACH."""
+    assert target.features is not None
+    parent = [
+        detail["text"]
+        for kind in ("incoming foreign key", "foreign key", "trigger", "policy", "publication", "rule")
+        for detail in target.features.of(kind).values()
+    ]
+    slot = find_slot(session, target, partition)
+    if isinstance(slot, str):
+        return [*parent, slot]
+    child = child_obstacles(slot.features) if slot.features else []
+    invalid = [f"index {name} is invalid" for name, i in target.features.of("index").items() if not i["valid"]]
+    return [*parent, *child, *invalid]
 
 
 def _name_of_a_new_child(session: Any, table: Table, value: str) -> Table:

@@ -5,18 +5,19 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
 from airflow_dataquality.engine import staging
 from airflow_dataquality.engine.columns import Shape, canonical_key, shape_of
-from airflow_dataquality.engine.exchange import Exchange, Target, locate
+from airflow_dataquality.engine.exchange import Exchange
 from airflow_dataquality.engine.judge import judge, resolve
 from airflow_dataquality.engine.ledger import Ledger, Run
 from airflow_dataquality.engine.measure import measure, preflight
 from airflow_dataquality.engine.settings import Settings
 from airflow_dataquality.engine.staging import Mark, Stage
+from airflow_dataquality.engine.target import Target, locate
 from airflow_dataquality.errors import ChecksFailed, SpecError
 from airflow_dataquality.model import (
     Check,
@@ -109,7 +110,8 @@ def publish(session: Any, ledger: Ledger, load: Load, run: Run) -> Outcome:
     try:
         outcome = _Publication(session, ledger, load, run, target, shape, stage).go()
     except BaseException as error:
-        if not (isinstance(error, ChecksFailed) and load.keep_staging):
+        kept = isinstance(error, ChecksFailed) and "staging_table" in error.outcome
+        if not kept:
             staging.discard(session, stage.table)
         raise
     if outcome.mode == "overwrite":
@@ -136,7 +138,7 @@ class _Publication:
     def go(self) -> Outcome:
         exchange = self._exchange()
         if self.target.features is not None:
-            exchange.modes(self.target)  # refused now, or never: before the SELECT runs
+            exchange.choice.modes(self.target)  # refused now, or never: before the SELECT runs
         self._preflight()
         self._fill()
         summary = self._judge()
@@ -199,9 +201,23 @@ class _Publication:
             self.session, metrics, self._what(), columns=self.columns, production=self._production()
         )
         judged = judge(self.checks, self.measurements)
-        summary = Summary(tuple(r for r in judged.results if not r.check.implied or r.status is not Status.PASS))
+        counted = [r for r in judged.results if not r.check.implied or r.status is not Status.PASS]
+        summary = Summary(tuple(self._explained(result) for result in counted))
         self.ledger.record_results(self.run, self.partition, summary)
         return summary
+
+    def _explained(self, result: Result) -> Result:
+        """Say of rows in the wrong partition which one they name."""
+        if result.check.metric.kind != "outside_partition" or not result.value:
+            return result
+        sql = self.session.dialect
+        found = self.session.query(sql.strays(self.stage.table, self.partition))
+        named = "; ".join(
+            ", ".join(f"{c}={value}" for c, value in zip(self.load.key, row, strict=False)) + f" ({row[-1]:,} rows)"
+            for row in found
+        )
+        wanted = ", ".join(f"{column}={value}" for column, value in self.partition.key)
+        return replace(result, reason=f"{result.value:,} rows are not of {wanted}, but of {named}")
 
     def _blocking(self, summary: Summary) -> list[Result]:
         """What may not be published. What is implied blocks whatever ``fail_on`` says."""
@@ -215,20 +231,22 @@ class _Publication:
     def _reject(self, summary: Summary, blocking: Sequence[Result]) -> ChecksFailed:
         self.ledger.record_metrics(self.run, self.partition, self._recorded(), state="rejected")
         kept = None
-        if self.load.keep_staging:
+        rows = int(self.measurements[ROWS].value or 0)
+        if self.load.keep_staging and rows:
             staging.keep_rejected(self.session, self.stage, self.partition, self.run)
             kept = self.stage.table
             log.warning("The rejected rows are kept in %s", kept)
-        outcome = Outcome(self.partition, int(self.measurements[ROWS].value or 0), self.run, summary,
-                          staging_table=kept)  # fmt: skip
+        outcome = Outcome(self.partition, rows, self.run, summary, staging_table=kept)
         lines = "\n".join(f"  - {r.check.name} [{r.check.severity}]: {r.reason}" for r in blocking)
-        where = f"look at the rejected rows in {kept}" if kept else "keep_staging=True keeps the rows to look at"
+        hint = f"look at the rejected rows in {kept}" if kept else "keep_staging=True keeps the rows to look at"
+        if not rows:
+            hint = "look at what the SELECT reads; allow_empty=True publishes zero rows, too"
         return ChecksFailed(
             f"{self.partition} was not published: {len(blocking)} of {len(self.checks)} checks block it, "
             f"production is unchanged\n{lines}",
             outcome=outcome.as_dict(),
             summary=summary,
-            hint=where,
+            hint=hint,
         )
 
     def _recorded(self) -> dict[Metric, Measurement]:
@@ -245,7 +263,7 @@ class _Publication:
     def _prune(self) -> None:
         kept = self.load.settings.keep_previous
         for table in staging.previous_versions(self.session, self.partition)[kept:]:
-            self.session.execute(self.session.dialect.drop_if_exists(table))
+            staging.drop(self.session, table)
 
 
 def implied_checks(partition: Partition, load: Load) -> list[Check]:

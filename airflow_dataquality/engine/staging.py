@@ -156,10 +156,25 @@ def database_error(what: str, error: BaseException) -> TableError:
     return TableError(f"{what}: {message}" + (f" ({detail})" if detail else ""), hint=hint)
 
 
+def drop(session: Any, table: Table) -> bool:
+    """Drop a table of ours, unless someone reads it now, or it is another role's: then a later run will.
+
+    Housekeeping must not fail a load, nor wait for a reader.
+    """
+    try:
+        with session.transaction():
+            session.execute(session.dialect.lock_timeout(1.0))
+            session.execute(session.dialect.drop_if_exists(table))
+    except Exception as error:  # noqa: BLE001 - each driver has its own exceptions
+        log.warning("%s could not be dropped, a later run will try again: %s", table, str(error).splitlines()[0])
+        return False
+    return True
+
+
 def discard(session: Any, table: Table) -> None:
-    """Drop a table of ours, whatever state the session is in; the next run sweeps what is left."""
-    with contextlib.suppress(Exception):
-        session.execute(session.dialect.drop_if_exists(table))
+    """Drop a stage of this run and give up owning it, whatever state the session is in."""
+    drop(session, table)
+    with contextlib.suppress(Exception):  # a broken session owns nothing any more
         session.query(session.dialect.disown(table))
 
 
@@ -184,10 +199,8 @@ def sweep(session: Any, schema: str | None, *, ttl: timedelta = TTL, dry_run: bo
         if not abandoned or not session.query(session.dialect.try_own(table))[0][0]:
             continue
         try:
-            if not dry_run:
-                session.execute(session.dialect.drop_if_exists(table))
-                log.info("Swept %s: %s of run %s, which is gone", table, mark.role, mark.run_uid)
-            swept.append(table)
+            if dry_run or drop(session, table):
+                swept.append(table)
         finally:
             session.query(session.dialect.disown(table))
     return swept
@@ -204,7 +217,7 @@ def drop_kept(session: Any, partition: Partition, role: str, *, keep: Sequence[T
     for table, mark in marked(session, partition.table.schema):
         ours = mark.role == role and (mark.table, mark.partition) == (str(partition.table), partition.json)
         if ours and table not in keep:
-            session.execute(session.dialect.drop_if_exists(table))
+            drop(session, table)
 
 
 def previous_versions(session: Any, partition: Partition) -> list[Table]:

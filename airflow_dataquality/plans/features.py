@@ -72,7 +72,7 @@ def swap_obstacles(features: Features) -> list[str]:
     ]
 
 
-def attach_obstacles(child: Features) -> list[str]:
+def child_obstacles(child: Features) -> list[str]:
     """What exchanging a partition by DETACH and ATTACH would lose."""
     bare = Features(
         frozenset((k, n, _as_plain_table(d) if k == "relation" else d) for k, n, d in child.rows if k != "inheritance")

@@ -1,0 +1,1 @@
+"""The few verbs: measure, judge, record, publish."""

@@ -1,0 +1,95 @@
+"""Which way to exchange: the first that keeps everything on the table, or a refusal that says what is in the way."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from airflow_dataquality.engine.partitions import attach_obstacles
+from airflow_dataquality.engine.settings import MODES, Settings
+from airflow_dataquality.engine.target import Target
+from airflow_dataquality.errors import ExchangeRefused, did_you_mean
+from airflow_dataquality.model import Partition
+from airflow_dataquality.plans.features import Features, swap_obstacles
+
+log = logging.getLogger(__name__)
+
+
+class Choice:
+    """The modes that fit a partition of a table."""
+
+    def __init__(self, session: Any, settings: Settings, partition: Partition) -> None:
+        self.session, self.sql, self.settings, self.partition = session, session.dialect, settings, partition
+
+    def modes(self, target: Target) -> list[str]:
+        """The modes to try, in order.
+
+        :raises ExchangeRefused: if the mode asked for would lose something
+        """
+        wanted = self.settings.mode
+        if target.features is None:
+            return ["create"]
+        possible = self.possible(target)
+        if wanted == "auto":
+            modes = [mode for mode, obstacles in possible.items() if not obstacles]
+            for mode, obstacles in possible.items():
+                if obstacles:
+                    log.info("No %s of %s: %s", mode, target.table, "; ".join(obstacles))
+            if modes:
+                return modes
+            raise ExchangeRefused(
+                f"no way to exchange {self.partition} keeps everything as it is",
+                losses=[f"{mode}: {line}" for mode, lines in possible.items() for line in lines],
+                hint=self._allow_hint(possible.get("overwrite", [])),
+            )
+        if wanted not in possible:
+            raise ExchangeRefused(
+                f"exchange={wanted!r} does not fit {self.partition}: {_misfit(wanted, target, self.partition)}",
+                hint=f'use exchange="auto", or one of: {", ".join(possible)}',
+            )
+        if possible[wanted]:
+            raise ExchangeRefused(
+                f"exchange={wanted!r} of {self.partition} is refused, for it would lose or set off",
+                losses=possible[wanted],
+                hint=self._allow_hint(possible[wanted]) if wanted == "overwrite" else 'use exchange="auto"',
+            )
+        return [wanted]
+
+    def possible(self, target: Target) -> dict[str, list[str]]:
+        """The modes that fit the table and the partition → what stands in their way."""
+        assert target.features is not None
+        possible: dict[str, list[str]] = {}
+        if target.partitioned and self.partition.key:
+            possible["attach"] = attach_obstacles(self.session, target, self.partition) + self._ownership(target.features)
+        elif not target.partitioned and not self.partition.key:
+            possible["swap"] = swap_obstacles(target.features) + self._ownership(target.features)
+        possible["overwrite"] = [line for _, line in self._side_effects(target)]
+        return possible
+
+    def _ownership(self, features: Features) -> list[str]:
+        owner = features.relation["owner"]
+        if self.session.query(self.sql.is_member(owner))[0][0]:
+            return []
+        return [f"owner {owner}, of which this connection's role is no member"]
+
+    def _side_effects(self, target: Target) -> list[tuple[str, str]]:
+        rows = self.session.query(self.sql.side_effects(target.oid))
+        return [(name, line) for name, line in rows if name not in self.settings.allow_side_effects]
+
+    def _allow_hint(self, lines: Sequence[str]) -> str:
+        return (
+            "remove what stands in the way, or accept it by name: allow_side_effects=[…]"
+            if lines
+            else "remove what stands in the way"
+        )
+
+
+def _misfit(mode: str, target: Target, partition: Partition) -> str:
+    if mode == "create":
+        return "the table exists"
+    if mode == "swap":
+        return "it is one partition" if partition.key else "the table is partitioned"
+    if mode == "attach":
+        return "the table is not partitioned" if not target.partitioned else "no partition is named"
+    return did_you_mean(mode, MODES)

@@ -1,0 +1,83 @@
+"""Locks of an exchange, and what to do while they are not to be had."""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from airflow_dataquality.engine.settings import Settings
+from airflow_dataquality.engine.staging import Stage
+from airflow_dataquality.errors import ExchangeTimeout
+from airflow_dataquality.model import Partition
+
+log = logging.getLogger(__name__)
+
+_RETRY = {"55P03": "a lock was not free", "40P01": "deadlock", "40001": "serialization failure"}
+
+
+class Locks:
+    """Waiting for others, for a bounded time, without making readers wait."""
+
+    def __init__(self, session: Any, settings: Settings, partition: Partition) -> None:
+        self.session, self.sql, self.settings, self.partition = session, session.dialect, settings, partition
+
+    def attempts(self, action: Callable[[], None]) -> None:
+        """Run a whole transaction until its locks are to be had."""
+        deadline = time.monotonic() + self.settings.exchange_timeout
+        pause, tries = 0.02, 0
+        while True:
+            tries += 1
+            try:
+                return action()
+            except Exception as error:
+                state = self.session.sqlstate(error)
+                if state not in _RETRY:
+                    raise
+                if time.monotonic() + pause > deadline:
+                    raise ExchangeTimeout(
+                        f"{self.partition.table} could not be locked in {self.settings.exchange_timeout:g} s "
+                        f"({tries} tries; {_RETRY[state]})",
+                        hint="end the transactions that hold it (pg_stat_activity), or raise exchange_timeout",
+                    ) from error
+                log.info("%s: %s; again in %.2f s", self.partition.table, _RETRY[state], pause)
+            # Readers that queued behind our lock request go first.
+            time.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - jitter
+            pause = min(pause * 2, 1.0)
+
+    @contextmanager
+    def exclusive(self, *, whole: bool) -> Iterator[None]:
+        """A transaction in which nobody else publishes the same rows."""
+        sql, table = self.sql, self.partition.table
+        with self.session.transaction():
+            self.session.execute(sql.lock_timeout(0))
+            self._advise(sql.lock_key("table", table.schema, table.name), shared=not whole)
+            if not whole:
+                self._advise(sql.lock_key("partition", table.schema, table.name, self.partition.json), shared=False)
+            yield
+
+    def _advise(self, key: int, *, shared: bool) -> None:
+        if not self.session.query(self.sql.advise(key, shared=shared, wait=False))[0][0]:
+            log.info("Another publication of %s is under way: waiting for it", self.partition.table)
+            self.session.query(self.sql.advise(key, shared=shared))
+
+    def await_snapshots(self, stage: Stage) -> None:
+        """Wait until no transaction is left to which the stage is empty: after a rename it would see no row.
+
+        :raises ExchangeTimeout: if one stays
+        """
+        deadline = time.monotonic() + self.settings.exchange_timeout
+        pause = 0.01
+        query = self.sql.older_snapshots(stage.fill_id, stage.filled_at, stage.strangers)
+        while holders := self.session.query(query):
+            if time.monotonic() > deadline:
+                pids = ", ".join(str(row[0]) for row in holders)
+                raise ExchangeTimeout(
+                    f"a transaction older than the staged rows stays open (backend {pids}): it would see an empty table",
+                    hint="end it, raise exchange_timeout, or use overwrite",
+                )
+            time.sleep(pause)
+            pause = min(pause * 2, 0.5)

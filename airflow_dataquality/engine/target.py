@@ -1,0 +1,53 @@
+"""The table that is published into, as it is now."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from airflow_dataquality.engine.staging import features_of
+from airflow_dataquality.errors import ExchangeError, ExchangeRefused
+from airflow_dataquality.model import Table
+from airflow_dataquality.plans.features import Features
+
+_KINDS = {"v": "view", "m": "materialized view", "f": "foreign table", "S": "sequence", "c": "type", "i": "index"}
+
+
+@dataclass(frozen=True)
+class Target:
+    """The table as it is now. ``oid`` and ``features`` are None if it does not exist."""
+
+    table: Table
+    oid: int | None = None
+    features: Features | None = None
+
+    @property
+    def partitioned(self) -> bool:
+        return self.features is not None and self.features.relation["kind"] == "p"
+
+
+class Changed(ExchangeError):
+    """The table is not what the plan was made for: look again."""
+
+
+def locate(session: Any, table: Table) -> Target:
+    """Find the table, and read everything on it.
+
+    :raises ExchangeRefused: if rows cannot be published into what has that name
+    """
+    rows = session.query(session.dialect.describe(table))
+    if not rows:
+        return Target(_qualified(session, table))
+    oid, schema, name, kind = rows[0][:4]
+    if kind not in ("r", "p"):
+        raise ExchangeRefused(
+            f"{table} is a {_KINDS.get(kind, 'relation')}, not a table", hint="publish into a table, and have it read that"
+        )
+    return Target(Table(name, schema), int(oid), features_of(session, int(oid)))
+
+
+def _qualified(session: Any, table: Table) -> Table:
+    schema = table.schema or session.query(session.dialect.current_schema())[0][0]
+    if schema is None:
+        raise ExchangeRefused(f"{table}: no schema in the search path exists", hint="write schema.table")
+    return Table(table.name, schema)
