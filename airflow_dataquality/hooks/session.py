@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_dataquality.dialects import dialect_for
 from airflow_dataquality.engine.session import Row
+from airflow_dataquality.errors import DataQualityError
 from airflow_dataquality.model import Column, Plan, Table
 
 if TYPE_CHECKING:
@@ -41,7 +42,9 @@ class DbApiSession:
     def __init__(self, connection: Any, dialect: Dialect, hook: DbApiHook | None = None) -> None:
         self.connection = connection
         self.dialect = dialect
+        self._cancelled = False
         self._autocommit(hook)
+        self._plain_rows()
         dialect.prepare(connection)
         for statement in dialect.session_setup:
             self.query(statement)
@@ -57,11 +60,35 @@ class DbApiSession:
         if hasattr(self.connection, "prepare_threshold"):
             self.connection.prepare_threshold = None  # psycopg 3 would prepare a batch, which the server refuses
 
+    def _plain_rows(self) -> None:
+        """Have rows as sequences, even if the Airflow connection asks for a cursor that yields dicts."""
+        driver = type(self.connection).__module__.partition(".")[0]
+        if driver == "psycopg":
+            from psycopg.rows import tuple_row
+
+            self.connection.row_factory = tuple_row
+        elif driver == "psycopg2":
+            self.connection.cursor_factory = None
+
     def _send(self, sql: str) -> Any:
+        if self._cancelled:
+            self._cancelled = False  # what cleans up may be sent
+            raise DataQualityError("the task was killed", hint="what was loaded so far is rolled back; run it again")
         log.debug("%s", sql)
         cursor = self.connection.cursor()
-        cursor.execute(sql)
+        try:
+            cursor.execute(sql)
+        except BaseException:
+            self._cancelled = False
+            raise
         return cursor
+
+    def cancel(self) -> None:
+        """Stop what runs now, and whatever would run next; called from a signal handler."""
+        self._cancelled = True
+        stop = getattr(self.connection, "cancel_safe", None) or getattr(self.connection, "cancel", None)
+        if stop is not None:
+            stop()
 
     def query(self, sql: str) -> list[Row]:
         """Run a statement and return its rows."""
@@ -88,12 +115,12 @@ class DbApiSession:
         self.execute(begin or self.dialect.begin)
         try:
             yield
+            # A message of its own: once it was sent, the transaction may have been committed.
+            self.execute("COMMIT")
         except BaseException:
             with contextlib.suppress(Exception):  # a broken connection has rolled back by itself
                 self.execute("ROLLBACK")
             raise
-        # A message of its own: after it was sent, the transaction may have been committed.
-        self.execute("COMMIT")
 
     def run(self, plan: Plan) -> int:
         """Run a plan, in one transaction if it is atomic; the row count of the statement that counts."""

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import date
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, NoReturn, cast
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.providers.common.compat.sdk import (
     AirflowException,
     AirflowFailException,
     Asset,
-    BaseOperator,
     XComArg,
 )
 
 from airflow_dataquality.engine.ledger import Run
 from airflow_dataquality.errors import ChecksFailed, PartitionError, SpecError
 from airflow_dataquality.model import Check, FailOn, Metric, Partition, Result, Status, Summary, Table
+from airflow_dataquality.operators._dates import with_date
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -28,63 +30,24 @@ if TYPE_CHECKING:
 RESULT_KEY = "airflow.dataquality.result"
 """Under which key of an asset event's ``extra`` consumers find the summary."""
 
+_IDENTITY = ("dag_id", "task_id", "run_id", "map_index", "try_number")
 _RENDERED_PARAMS = ("sql", "values", "pattern", "statement")
 
 
 def run_identity(context: Mapping[str, Any]) -> Run:
     """Who runs: the task instance of the context. Outside Airflow only ``run_uid`` is known."""
     instance: Any = context.get("ti") or context.get("task_instance")
-    names = ("dag_id", "task_id", "run_id", "map_index", "try_number")
-    return Run(**{name: getattr(instance, name, None) for name in names})
-
-
-class RenderWithDate(BaseOperator):
-    """Render ``{{ ds }}`` and its kin also in a run without a logical date, started by hand or by an asset.
-
-    The date is the run's partition, else the day on which it was to run, and the log says so.
-    """
-
-    def _do_render_template_fields(
-        self, parent: Any, template_fields: Iterable[str], context: Context, *args: Any, **kwargs: Any
-    ) -> None:
-        # Here, since a mapped task's fields are rendered through this method alone.
-        super()._do_render_template_fields(parent, template_fields, with_date(self, context), *args, **kwargs)
-
-
-def with_date(operator: BaseOperator, context: Context) -> Context:
-    """The context; with a date if it has none, and if its run tells one."""
-    run: Any = context.get("dag_run")
-    if run is None or "ds" in context:
-        return context
-    key = getattr(run, "partition_key", None)
-    moment, origin = getattr(run, "partition_date", None), "partition date"
-    if moment is None and key:
-        moment, origin = _moment(key), f"partition key {key!r}"
-    if moment is None:
-        moment, origin = getattr(run, "run_after", None), "run_after"
-    if moment is None:
-        return context
-    operator.log.info("The run has no logical date: ds is %s, from its %s", moment.date(), origin)
-    day = moment.strftime("%Y-%m-%d")
-    words = {"logical_date": moment, "ds": day, "ds_nodash": day.replace("-", ""), "ts": moment.isoformat(),
-             "ts_nodash": moment.strftime("%Y%m%dT%H%M%S")}  # fmt: skip
-    return cast("Context", {**context, **words})
-
-
-def _moment(key: str) -> datetime | None:
-    try:
-        return datetime.fromisoformat(key)
-    except ValueError:
-        return None
+    known: dict[str, Any] = {name: getattr(instance, name, None) for name in _IDENTITY}
+    return replace(Run(), **known)
 
 
 def search_folders(operator: BaseSQLOperator) -> list[str]:
     """Where relative paths are looked for: the DAG file's folder, its ``template_searchpath``, the working folder."""
     dag = operator.get_dag()
     if dag is None:
-        return [os.getcwd()]
+        return [str(Path.cwd())]
     paths = dag.template_searchpath or []
-    return [dag.folder, *([paths] if isinstance(paths, str) else paths), os.getcwd()]
+    return [dag.folder, *([paths] if isinstance(paths, str) else paths), str(Path.cwd())]
 
 
 def render_checks(operator: BaseSQLOperator, checks: Iterable[Check], context: Context) -> tuple[Check, ...]:
@@ -108,8 +71,8 @@ def _rendered(operator: BaseSQLOperator, check: Check, context: Context) -> Chec
             where=render(metric.where, context),
             params=tuple(sorted({**dict(metric.params), **params}.items())),
         )
-    for name, value in {**params, "partition_clause": metric.where}.items():
-        require_rendered_text(value, f"{check.source or check.name}: {name}")
+    place = check.source or check.name
+    refuse_templates({f"{place}: {name}": text for name, text in {**params, "partition_clause": metric.where}.items()})
     return replace(check, metric=metric)
 
 
@@ -124,25 +87,17 @@ def is_template(value: Any) -> bool:
     return isinstance(value, list | tuple) and any(map(is_template, value))
 
 
-def require_rendered(operator: BaseOperator, *fields: str) -> None:
+def refuse_templates(arguments: Mapping[str, Any]) -> None:
     """Refuse arguments that Airflow did not render.
 
     :raises SpecError: naming the argument
     """
-    for name in fields:
-        require_rendered_text(getattr(operator, name), name)
-
-
-def require_rendered_text(value: Any, name: str) -> None:
-    """Refuse a value that Airflow did not render.
-
-    :raises SpecError: calling it by the name
-    """
-    if is_template(value):
-        raise SpecError(
-            f"{name} was not rendered: {value!r}",
-            hint="Airflow renders templates when it runs the task; called by hand, give the value itself",
-        )
+    for name, value in arguments.items():
+        if is_template(value):
+            raise SpecError(
+                f"{name} was not rendered: {value!r}",
+                hint="Airflow renders templates when it runs the task; called by hand, give the value itself",
+            )
 
 
 def require_connection(operator: BaseSQLOperator) -> None:
@@ -151,37 +106,45 @@ def require_connection(operator: BaseSQLOperator) -> None:
     :raises SpecError: saying how to give one
     """
     if not operator.conn_id:
-        raise SpecError(f"{type(operator).__name__} {operator.task_id!r} has no conn_id", hint='write conn_id="warehouse"')
+        name = f"{type(operator).__name__} {operator.task_id!r}"
+        raise SpecError(f"{name} has no conn_id", hint='write conn_id="warehouse"')
 
 
-def parse_table(table: Any) -> None:
+def checked_table(table: Any) -> None:
     """Refuse a table's name that cannot be one. A template is let through.
 
     :raises SpecError: if it is no name
     """
-    if not isinstance(table, str | XComArg):
+    if is_template(table):
+        return
+    if not isinstance(table, str):
         raise SpecError(f"table is {table!r}, not a text", hint='write table="schema.table"')
-    if not is_template(table):
-        Table.parse(str(table))
+    Table.parse(table)
 
 
-def validate_partition(partition: Any) -> None:
-    """Refuse a partition whose key is not columns and plain values. Templates are let through.
+def checked_partition(partition: Any) -> dict[str, Any]:
+    """The partition's key, if it is columns and plain values. Templates are let through.
 
     :raises PartitionError: naming the column
     """
     if partition is None or isinstance(partition, XComArg):
-        return
+        return {}
     if not isinstance(partition, Mapping):
         raise PartitionError(f"partition {partition!r} is not a mapping", hint='write {"ds": "{{ ds }}"}')
     for column, value in partition.items():
         if not isinstance(column, str) or not column:
             raise PartitionError(f"partition column {column!r} is not a name", hint="write the column's exact name")
-        plain = isinstance(value, str | int | float | Decimal | date | None) and value == value
-        if not plain and not is_template(value):
+        if not is_template(value) and not _is_plain(value):
             raise PartitionError(
                 f"partition {column}={value!r} is not a plain value", hint="give text, a number, a date, a bool or None"
             )
+    return dict(partition)
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, float | Decimal):
+        return math.isfinite(value)
+    return isinstance(value, str | int | date | None)
 
 
 def narrowed(check: Check, where: str | None) -> Check:
@@ -207,19 +170,17 @@ def _line(result: Result) -> str:
     return f"{named}{result.reason} ({result.check.severity})"
 
 
-def fail(operator: BaseSQLOperator, error: Exception, context: Mapping[str, Any] | None = None) -> NoReturn:
-    """Fail the task: for good, if ``retry_on_failure`` is off. What was judged is left to listeners first.
+def fail(operator: BaseSQLOperator, error: Exception) -> NoReturn:
+    """Fail the task: for good, if ``retry_on_failure`` is off.
 
     :raises AirflowException: always
     """
-    if isinstance(error, ChecksFailed) and error.summary is not None:
-        operator.check_results = check_results(error.summary, error.outcome["table"])
     if operator.retry_on_failure:
         raise AirflowException(str(error)) from error
     raise AirflowFailException(str(error)) from error
 
 
-def check_results(summary: Summary, table: str) -> list[SQLCheckResult]:
+def check_results(summary: Summary, table: Table) -> list[SQLCheckResult]:
     """The results as common.sql's operators keep them, for listeners and OpenLineage."""
     try:
         from airflow.providers.common.sql.operators.sql import SQLCheckResult
@@ -232,7 +193,7 @@ def check_results(summary: Summary, table: str) -> list[SQLCheckResult]:
             success=result.status in (Status.PASS, Status.SKIP),
             severity=str(result.check.severity),
             column=", ".join(result.check.metric.columns) or None,
-            table=table,
+            table=str(table),
             expected=str(result.check.expect),
             actual=None if result.value is None else str(result.value),
             content=str(result.check.metric),
@@ -260,7 +221,7 @@ def ruleset_name(checks: Any) -> str | None:
     if isinstance(checks, Mapping):
         name = checks.get("name") if "rules" in checks else None
         return str(name) if name else None
-    return os.path.splitext(os.path.basename(checks))[0] if isinstance(checks, str | os.PathLike) else None
+    return Path(checks).stem if isinstance(checks, str | os.PathLike) else None
 
 
 def row_count(where: str | None = None) -> Metric:

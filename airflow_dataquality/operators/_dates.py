@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -20,18 +21,24 @@ class RendersDate(_Base):
     says which.
     """
 
-    def render_template_fields(self, context: Any, jinja_env: Any = None) -> None:
-        """Render the templates, with a date in any case."""
-        super().render_template_fields(self._with_date(context), jinja_env)
+    def _do_render_template_fields(
+        self, parent: Any, template_fields: Iterable[str], context: Any, *args: Any, **kwargs: Any
+    ) -> None:
+        # Here and not in render_template_fields, which Airflow does not call for a mapped task.
+        super()._do_render_template_fields(parent, template_fields, with_date(self, context), *args, **kwargs)
 
-    def _with_date(self, context: Any) -> Any:
-        if context.get("ds"):
-            return context
-        run: Any = context.get("dag_run")
-        key = context.get("partition_key") or getattr(run, "partition_key", None)
-        moment: datetime | None = getattr(run, "run_after", None)
-        if not key and moment is None:
-            return context
-        date = str(key) if key else f"{moment:%Y-%m-%d}"
-        self.log.info("This run has no logical date: ds is %s, the run's %s", date, "partition key" if key else "run_after")
-        return {**context, "ds": date, "ds_nodash": date.replace("-", "")}
+
+def with_date(operator: BaseSQLOperator, context: Any) -> Any:
+    """The context; with a date if it has none and its run tells one."""
+    if context.get("ds"):
+        return context
+    run: Any = context.get("dag_run")
+    key = context.get("partition_key") or getattr(run, "partition_key", None)
+    moment: datetime | None = getattr(run, "run_after", None)
+    if not key and moment is None:
+        return context
+    date = str(key) if key else f"{moment:%Y-%m-%d}"
+    operator.log.info(
+        "This run has no logical date: ds is %s, the run's %s", date, "partition key" if key else "run_after"
+    )
+    return {**context, "ds": date, "ds_nodash": date.replace("-", "")}

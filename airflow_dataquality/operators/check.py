@@ -17,6 +17,7 @@ from airflow_dataquality.grammar import one_of
 from airflow_dataquality.hooks.session import open_session
 from airflow_dataquality.model import Check, Column, FailOn, Measurement, Metric, Partition, Status, Summary, Table
 from airflow_dataquality.operators import _common as common
+from airflow_dataquality.operators._dates import RendersDate
 from airflow_dataquality.spec import checks_from
 from airflow_dataquality.vocabulary import KINDS, Family
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from airflow_dataquality.engine.session import Session
 
 
-class DataQualityCheckOperator(common.RenderWithDate, BaseSQLOperator):
+class DataQualityCheckOperator(RendersDate, BaseSQLOperator):
     """Check a table, or one partition of it, and fail if a check does not pass.
 
     Moving over from ``SQLColumnCheckOperator`` or ``SQLTableCheckOperator`` is a change of import: their
@@ -86,8 +87,8 @@ class DataQualityCheckOperator(common.RenderWithDate, BaseSQLOperator):
         :raises SpecError: naming the argument
         """
         common.require_connection(self)
-        common.parse_table(self.table)
-        common.validate_partition(self.partition)
+        common.checked_table(self.table)
+        common.checked_partition(self.partition)
         one_of(FailOn, self.fail_on, "fail_on")
         if self.partition_clause is not None and ";" in str(self.partition_clause):
             raise SpecError(f"a semicolon in partition_clause {self.partition_clause!r}", hint="write one predicate")
@@ -97,18 +98,18 @@ class DataQualityCheckOperator(common.RenderWithDate, BaseSQLOperator):
         """Measure, judge, record, and only then fail."""
         try:
             what, summary, outcome = self._checked(context)
-            self.check_results = common.check_results(summary, str(what.table))
+            self.check_results = common.check_results(summary, what.table)
             self._report(summary, what)
             common.attach_to_outlets(context, outcome, ruleset=common.ruleset_name(self.checks))
             if error := common.failure(summary, what, FailOn(self.fail_on), outcome):
                 raise error
         except DataQualityError as error:
-            common.fail(self, error, context)
+            common.fail(self, error)
         return outcome
 
     def _checked(self, context: Context) -> tuple[Partition, Summary, dict[str, Any]]:
-        common.require_rendered(self, "conn_id", "table", "partition", "partition_clause", "database")
-        common.validate_partition(self.partition)
+        fields = ("conn_id", "table", "partition", "partition_clause", "database")
+        common.refuse_templates({name: getattr(self, name) for name in fields})
         checks = common.render_checks(self, self._checks, context)
         run = common.run_identity(context)
         with open_session(self.get_db_hook()) as session:
@@ -123,7 +124,7 @@ class DataQualityCheckOperator(common.RenderWithDate, BaseSQLOperator):
         question = session.dialect.schema_of(table)
         if table.schema is None and question and (found := session.query(question)):
             table = Table(table.name, found[0][0])
-        return Partition.of(table, self.partition)
+        return Partition.of(table, common.checked_partition(self.partition))
 
     def _check(
         self, session: Session, checks: Sequence[Check], what: Partition, run: Run

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.providers.common.sql.operators.sql import BaseSQLOperator
 
 from airflow_dataquality.dialects.lexer import single_select
+from airflow_dataquality.dialects.postgres import Postgres
 from airflow_dataquality.engine.ledger import Ledger
+from airflow_dataquality.engine.measure import Scan
 from airflow_dataquality.engine.publish import Load, Outcome, publish
 from airflow_dataquality.engine.settings import MODES, Settings
 from airflow_dataquality.errors import ChecksFailed, DataQualityError, SpecError, did_you_mean
 from airflow_dataquality.grammar import one_of, seconds
-from airflow_dataquality.hooks.session import open_session
-from airflow_dataquality.model import FailOn, Scalar, Table
+from airflow_dataquality.hooks.session import DbApiSession, open_session
+from airflow_dataquality.model import FailOn, Partition, Scalar, Table
 from airflow_dataquality.operators import _common as common
 from airflow_dataquality.operators._dates import RendersDate
 from airflow_dataquality.spec import checks_from, find_file
@@ -106,6 +108,7 @@ class StageCheckExchangeOperator(RendersDate, BaseSQLOperator):
         self.exchange_timeout = exchange_timeout
         self.allow_side_effects = allow_side_effects
         self.ledger_schema = ledger_schema
+        self._session: DbApiSession | None = None
         self._validate()
 
     def _validate(self) -> None:
@@ -157,9 +160,27 @@ class StageCheckExchangeOperator(RendersDate, BaseSQLOperator):
         common.attach_to_outlets(context, summary, ruleset=common.ruleset_name(self.checks))
         return summary
 
+    def on_kill(self) -> None:
+        """Cancel the statement that runs, so that the task ends now and leaves nothing behind."""
+        if self._session is not None:
+            self._session.cancel()
+
+    def dry_run(self) -> None:
+        """Log what would be done: the rows' SELECT, and what would be measured on them. Connects to nothing."""
+        stage = Partition(Table("staged_rows"))
+        metrics = [check.metric for check in self._checks]
+        measured = Scan.of(Postgres(), metrics, stage, columns=()).statements() if metrics else []
+        self.log.info("Would publish %s %s, exchange=%s, of\n%s", self.table, self.partition or "(whole)",
+                      self.exchange, self.sql)  # fmt: skip
+        for check in self._checks:
+            self.log.info("Would check %s: %s [%s]", check.name, check.expect, check.severity)
+        for statement in measured:
+            self.log.info("Would measure with\n%s", statement)
+
     def _publish(self, context: Context) -> Outcome:
         load = self._load(context)
         with open_session(self.get_db_hook()) as session:
+            self._session = session
             if not session.dialect.can_exchange:
                 raise SpecError(
                     f"connection {self.conn_id!r} is {session.dialect.name}: tables are published on Postgres",
