@@ -63,7 +63,9 @@ def _read(source: Any, *, where: str, folders: Sequence[str]) -> list[Check]:
 
 def _read_file(path: str, folders: Sequence[str]) -> list[Check]:
     if not path.endswith(SUFFIXES):
-        raise SpecError(f"checks: {path!r} is not a rule set file", hint=f"its name should end in {', '.join(SUFFIXES)}")
+        raise SpecError(
+            f"checks: {path!r} is not a rule set file", hint=f"its name should end in {', '.join(SUFFIXES)}"
+        )
     found = find_file(path, folders, what="rule set")
     data = load_yaml(found)
     if not isinstance(data, Mapping) or "rules" not in data:

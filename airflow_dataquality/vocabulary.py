@@ -101,7 +101,10 @@ KINDS: dict[str, Kind] = {
         violations=True,
     ),
     "values_outside": Kind(
-        "Rows whose value is not one of `values`; NULL is no violation.", "validity", params=("values",), violations=True
+        "Rows whose value is not one of `values`; NULL is no violation.",
+        "validity",
+        params=("values",),
+        violations=True,
     ),
     "orphan_count": Kind(
         "Rows whose key is missing in the table `references` (in its `referenced_columns`, by default the same "

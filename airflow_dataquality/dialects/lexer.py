@@ -25,12 +25,12 @@ _QUERY = ("select", "with", "values", "table", "(")
 
 
 def single_select(sql: str) -> str:
-    """The one SELECT in the text, without a semicolon at its end.
+    r"""The one SELECT in the text, without a semicolon at its end.
 
     :raises SpecError: if there is none, several, or something else
 
-    >>> single_select("SELECT ';' -- one; two\\n;")
-    "SELECT ';' -- one; two\\n"
+    >>> single_select("SELECT ';' -- one; two\n;")
+    "SELECT ';' -- one; two\n"
     """
     end, first, position = None, None, 0
     while position < len(sql):
@@ -38,17 +38,18 @@ def single_select(sql: str) -> str:
         assert match is not None
         position = match.end()
         if match["open"] or (match["other"] == "$" and sql[position:].startswith("$")):
-            raise SpecError(f"a quote opens and does not close: {sql[match.start():][:40]!r}", hint="close it")
+            raise SpecError(f"a quote opens and does not close: {sql[match.start() :][:40]!r}", hint="close it")
         if match["block"]:
             position = _end_of_comment(sql, position)
+        elif match["other"] == ";" and first:
+            end = match.start() if end is None else end
         elif match["space"] is None and match["line"] is None:
             if end is not None:
                 raise SpecError(
-                    f"more than one statement: {sql[match.start():][:40]!r} follows a semicolon",
+                    f"more than one statement: {sql[match.start() :][:40]!r} follows a semicolon",
                     hint="write one SELECT; what must happen before or after it belongs into tasks of their own",
                 )
             first = first or match.group().lower()
-            end = match.start() if match["other"] == ";" else None
     if first not in _QUERY:
         raise SpecError(
             f"not a SELECT: it begins with {first!r}" if first else "the SELECT is empty",

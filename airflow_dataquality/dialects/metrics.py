@@ -110,6 +110,13 @@ class MetricSql(Names):
         """Whether an error of ``explain`` lies in the statement, whatever the rows."""
         return False
 
+    def query(self, sql: str) -> str:
+        """A user's query, without a semicolon at its end.
+
+        :raises SpecError: if it is none, where the dialect can tell
+        """
+        return sql.strip().rstrip(";")
+
     def byte(self, column: Column) -> str:
         """What makes a text compare by its bytes."""
         return ""
@@ -206,9 +213,9 @@ class MetricSql(Names):
         return "" if isinstance(value, tuple) else self.literal(value)
 
     def _custom(self, metric: Metric, what: Partition) -> str:
-        sql = metric.param("sql").strip().rstrip(";").rstrip()
+        sql = self.query(metric.param("sql"))
         if (not what.key and metric.where is None) or "{table}" not in sql:
-            return str(sql.replace("{table}", self.table(what.table)))
+            return sql.replace("{table}", self.table(what.table))
         checked = self.identifier("dq_checked")
         return (
             f"WITH {checked} AS (SELECT * FROM {self.source(what, metric.where)})\n"

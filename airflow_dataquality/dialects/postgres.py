@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from airflow_dataquality.dialects.base import Dialect
+from airflow_dataquality.dialects.lexer import single_select
 from airflow_dataquality.dialects.metrics import TEMPLATES
 from airflow_dataquality.dialects.postgres_catalog import CatalogSql
 from airflow_dataquality.dialects.postgres_exchange import ExchangeSql
@@ -86,6 +87,9 @@ class Postgres(CatalogSql, StagingSql, ExchangeSql, Dialect):
     def byte(self, column: Column) -> str:
         """Sorting by the database's locale takes twice as long, and finds the same number of values."""
         return ' COLLATE "C"' if column.category == "text" and column.bytewise else ""
+
+    def query(self, sql: str) -> str:
+        return single_select(sql)
 
     def pattern_probe(self, pattern: str) -> str | None:
         return f"SELECT '' ~ {self.text(pattern)}"

@@ -142,9 +142,7 @@ class ExchangeSql(Names):
         if index["clustered"]:
             statements.append(f"ALTER TABLE {self.table(table)} CLUSTER ON {self.identifier(name)}")
         if index["replica_identity"]:
-            statements.append(
-                f"ALTER TABLE {self.table(table)} REPLICA IDENTITY USING INDEX {self.identifier(name)}"
-            )
+            statements.append(f"ALTER TABLE {self.table(table)} REPLICA IDENTITY USING INDEX {self.identifier(name)}")
         return statements
 
     def add_identity(self, table: Table, sequence: str, name: Table, detail: Detail, always: bool) -> str:
@@ -298,12 +296,16 @@ class ExchangeSql(Names):
 
         Days and whole numbers have a next one, so a range can hold one alone; a moment has none.
         """
-        literal = f"CASE WHEN v IS NULL THEN 'NULL' WHEN pg_typeof(v) IN ({_BARE}) THEN v::text ELSE quote_literal(v) END"
+        literal = (
+            f"CASE WHEN v IS NULL THEN 'NULL' WHEN pg_typeof(v) IN ({_BARE}) THEN v::text ELSE quote_literal(v) END"
+        )
         if strategy == "l":
             return f"SELECT 'FOR VALUES IN (' || {literal} || ')' FROM (SELECT {value} AS v) AS r"
         if strategy == "r" and category == "discrete":
             upper = literal.replace("v::text", "(v + 1)::text").replace("quote_literal(v)", "quote_literal(v + 1)")
-            return f"SELECT 'FOR VALUES FROM (' || {literal} || ') TO (' || {upper} || ')' FROM (SELECT {value} AS v) AS r"
+            return (
+                f"SELECT 'FOR VALUES FROM (' || {literal} || ') TO (' || {upper} || ')' FROM (SELECT {value} AS v) AS r"
+            )
         return "SELECT NULL"
 
     def cast(self, value: Any, type_name: str) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from airflow_dataquality.dialects.base import Dialect, category
+from airflow_dataquality.dialects.lexer import single_select
 from airflow_dataquality.dialects.metrics import TEMPLATES
 from airflow_dataquality.model import Column, Table
 
@@ -61,6 +62,9 @@ class Sqlite(Dialect):
     def prepare(self, connection: Any) -> None:
         connection.create_function("dq_matches", 2, _matches, deterministic=True)
         connection.create_function("dq_sqrt", 1, _sqrt, deterministic=True)
+
+    def query(self, sql: str) -> str:
+        return single_select(sql)
 
     def pattern_problem(self, pattern: str) -> str | None:
         try:

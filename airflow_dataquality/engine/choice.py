@@ -61,7 +61,9 @@ class Choice:
         assert target.features is not None
         possible: dict[str, list[str]] = {}
         if target.partitioned and self.partition.key:
-            possible["attach"] = attach_obstacles(self.session, target, self.partition) + self._ownership(target.features)
+            possible["attach"] = attach_obstacles(self.session, target, self.partition) + self._ownership(
+                target.features
+            )
         elif not target.partitioned and not self.partition.key:
             possible["swap"] = swap_obstacles(target.features) + self._ownership(target.features)
         possible["overwrite"] = [line for _, line in self._side_effects(target)]

@@ -145,7 +145,9 @@ class Exchange:
         if self.previous:
             marks.append(sql.mark(self.previous, Mark.of(staging.PREVIOUS, self.partition, self.run).comment))
         self.session.batch([*(s.sql for s in plan.statements), *marks])
-        log.info("Waited %.1f ms for the lock, renamed in %.1f ms", waited * 1e3, (time.monotonic() - started - waited) * 1e3)
+        log.info(
+            "Waited %.1f ms for the lock, renamed in %.1f ms", waited * 1e3, (time.monotonic() - started - waited) * 1e3
+        )
 
     def unchanged(self, planned: Features, now: Features) -> None:
         if now != planned:
@@ -252,6 +254,7 @@ class Exchange:
     def send(self, statements: Sequence[str]) -> None:
         for statement in statements:
             self.session.execute(statement)
+
 
 def _referenced_key(features: Features) -> list[str]:
     """The columns by which rows are told apart if foreign keys refer to the table; empty if none does."""

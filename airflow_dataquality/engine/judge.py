@@ -92,6 +92,11 @@ def _bad_params(metric: Metric, dialect: Dialect) -> Iterator[tuple[str, str]]:
     params = dict(metric.params)
     if "pattern" in params and (problem := dialect.pattern_problem(params["pattern"])):
         yield f"pattern {params['pattern']!r} is no regular expression: {problem}", "mend the pattern"
+    if metric.kind == "custom_sql":
+        try:
+            dialect.query(params["sql"])
+        except SpecError as error:
+            yield f"sql: {error.message}", "write one SELECT"
     if metric.kind == "orphan_count":
         theirs = params.get("referenced_columns", metric.columns)
         if len(theirs) != len(metric.columns):

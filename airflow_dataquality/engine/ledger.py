@@ -25,7 +25,10 @@ _RUN = {
     "run_uid": ("text", "one attempt of one task; the same in all three tables"),
     "table_schema": ("text", "schema of the table; NULL where the database has none"),
     "table_name": ("text", "name of the table"),
-    "partition": ("text", 'the partition as JSON, values as the database prints them: {"ds": "2013-02-01"}; {} if whole'),
+    "partition": (
+        "text",
+        'the partition as JSON, values as the database prints them: {"ds": "2013-02-01"}; {} if whole',
+    ),
 }
 _TASK = {
     "dag_id": ("text", "the DAG; NULL outside Airflow"),

@@ -170,13 +170,13 @@ class _Publication:
         :raises ChecksFailed: if it cannot
         """
         metrics = {check.metric for check in self.checks}
-        problems = preflight(
-            self.session, metrics, self._what(), columns=self.columns, production=self._production()
-        )
+        problems = preflight(self.session, metrics, self._what(), columns=self.columns, production=self._production())
         if not problems:
             return
         broken = tuple(
-            Result(check, None, Status.ERROR, problems[check.metric]) for check in self.checks if check.metric in problems
+            Result(check, None, Status.ERROR, problems[check.metric])
+            for check in self.checks
+            if check.metric in problems
         )
         summary = Summary(broken)
         self.ledger.record_results(self.run, self.partition, summary)
@@ -270,7 +270,9 @@ def implied_checks(partition: Partition, load: Load) -> list[Check]:
     """What every publication must meet: some rows, and all of them of the named partition."""
     checks = []
     if not load.allow_empty and not any(_refuses_empty(check) for check in load.checks):
-        checks.append(Check("not_empty", ROWS, Interval(low=0, low_open=True), source="allow_empty=False", implied=True))
+        checks.append(
+            Check("not_empty", ROWS, Interval(low=0, low_open=True), source="allow_empty=False", implied=True)
+        )
     if partition.key:
         columns = tuple(column for column, _ in partition.key)
         metric = Metric("outside_partition", columns, (("key", partition.key),))

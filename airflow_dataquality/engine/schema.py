@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from airflow_dataquality.dialects.base import Dialect
 from airflow_dataquality.model import Column, Measurement, Metric
 
-_TYPE = re.compile(r"(?P<word>[^(\[]+?)\s*(?P<size>\([^)]*\))?\s*(?P<rest>[^\[(]*?)\s*(?P<array>(\[\d*\])*)")
+_SIZE = re.compile(r"\(([^)]*)\)")
+_ARRAY = re.compile(r"(\s*\[\d*\])+$")
 
 
 def differences(dialect: Dialect, metric: Metric, columns: Sequence[Column]) -> Measurement:
@@ -36,10 +37,13 @@ def same_type(one: str, other: str, type_names: Mapping[str, str]) -> bool:
     return _canonical(one, type_names) == _canonical(other, type_names)
 
 
-def _canonical(text: str, type_names: Mapping[str, str]) -> tuple[str, str, str]:
-    match = _TYPE.fullmatch(" ".join(text.lower().split()))
-    if match is None:
-        return text.lower(), "", ""
-    words = " ".join(f"{match['word']} {match['rest']}".split())
-    size = (match["size"] or "").replace(" ", "")
-    return type_names.get(words, words), size, re.sub(r"\d", "", match["array"])
+def _canonical(text: str, type_names: Mapping[str, str]) -> tuple[str, str, int]:
+    array = _ARRAY.search(text)
+    element = text[: array.start()] if array else text
+    size = _SIZE.search(element)
+    words = " ".join(_SIZE.sub(" ", element).lower().split())
+    return (
+        type_names.get(words, words),
+        size[1].replace(" ", "") if size else "",
+        array[0].count("[") if array else 0,
+    )

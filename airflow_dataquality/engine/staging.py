@@ -228,4 +228,3 @@ def previous_versions(session: Any, partition: Partition) -> list[Table]:
         if mark.role == PREVIOUS and (mark.table, mark.partition) == (str(partition.table), partition.json)
     ]
     return [table for _, table in sorted(found, key=lambda item: item[0], reverse=True)]
-

@@ -41,7 +41,8 @@ def locate(session: Any, table: Table) -> Target:
     oid, schema, name, kind = rows[0][:4]
     if kind not in ("r", "p"):
         raise ExchangeRefused(
-            f"{table} is a {_KINDS.get(kind, 'relation')}, not a table", hint="publish into a table, and have it read that"
+            f"{table} is a {_KINDS.get(kind, 'relation')}, not a table",
+            hint="publish into a table, and have it read that",
         )
     return Target(Table(name, schema), int(oid), features_of(session, int(oid)))
 

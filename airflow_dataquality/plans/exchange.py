@@ -76,9 +76,7 @@ def dress(sql: ExchangeDialect, stage: Table, clothes: Wardrobe, *, columns: Seq
     return Plan.of([Statement(step, "dress the stage") for step in steps])
 
 
-def _constraints(
-    sql: ExchangeDialect, stage: Table, features: Features, columns: Mapping[str, Any]
-) -> list[str]:
+def _constraints(sql: ExchangeDialect, stage: Table, features: Features, columns: Mapping[str, Any]) -> list[str]:
     """NOT NULL before primary keys, which would make their own; keys and exclusions last, as they index."""
     constraints = features.of("constraint")
     # From Postgres 18 on NOT NULL is a constraint with a name.

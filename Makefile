@@ -1,0 +1,55 @@
+# Every target sets itself up: a fresh clone needs Python 3.11 or newer, make, and nothing else.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help venv demo test lint types docs bench constraints clean
+
+help:  ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+venv: $(STAMP)  ## Install the package and its tools into .venv
+
+# Compiled now, because without bytecode every Airflow process spends seconds compiling, and pip's own
+# compilation is slower: it uses one process.
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --quiet --no-compile --constraint constraints.txt --editable '.[demo,dev]'
+	$(BIN)/python -m compileall -q -j 0 $(VENV)/lib || true
+	touch $@
+
+demo: $(STAMP)  ## Publish ten days of flights through Airflow into Postgres, block the corrupted one
+	$(BIN)/python -m airflow_dataquality.demo
+
+test: $(STAMP)  ## Run the tests
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: $(STAMP)  ## Check style and formatting
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(STAMP)  ## Check types
+	$(BIN)/mypy
+
+docs: $(STAMP)  ## Build the documentation into site/
+	$(BIN)/mkdocs build --strict --quiet
+
+bench: $(STAMP)  ## Measure against Airflow's own operators and hand-written SQL
+	$(BIN)/python -m benchmarks
+
+# Only what a new release of may change the outcome of these targets: a list of every package and version would
+# fit one Python alone.
+constraints:  ## Renew constraints.txt from the newest releases
+	rm -rf $(VENV)
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --quiet --editable '.[demo,dev]'
+	grep '^#' constraints.txt > $(VENV)/constraints.txt
+	$(BIN)/pip freeze --exclude-editable | grep -E '^(apache-airflow|mypy==|pixeltable|pytest|ruff)' >> $(VENV)/constraints.txt
+	mv $(VENV)/constraints.txt constraints.txt
+
+clean:  ## Remove everything that the targets made
+	rm -rf $(VENV) build dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

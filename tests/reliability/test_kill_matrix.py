@@ -1,0 +1,221 @@
+"""Whenever the process is killed, readers see the old rows or the new ones, and running it again ends in the new ones.
+
+A process that was killed after the reply to one statement cannot be told from one that was killed before it sent the
+next. So the moments are: before each statement is sent; after it was sent, while its reply is under way; and the end.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NoReturn
+
+import psycopg
+import pytest
+
+from airflow.providers.common.compat.sdk import AirflowException
+from airflow_dataquality.checks import check
+from airflow_dataquality.operators.stage_check_exchange import StageCheckExchangeOperator
+from reliability import lab
+from reliability.lab import PARTITIONED, PLAIN, REFERENCED, Process, operator, select
+from support import Warehouse
+
+SECOND, THIRD = {"day": "2024-01-02"}, {"day": "2024-01-03"}
+OLD = f"INSERT INTO lab.orders (id, day, amount) {select(1, 20, amount=1)}"
+NEW = select(5, 24, amount=2)
+NEW_DAY = f"SELECT * FROM ({NEW}) AS n WHERE day = '2024-01-02'"
+
+
+@dataclass(frozen=True)
+class Load:
+    """A way of exchanging.
+
+    :param given: what makes the table and its old rows
+    :param arguments: of the operator
+    :param mode: the exchange that is expected; None if the load is to be rejected
+    :param kept: roles of the tables that are expected beside the user's in the end
+    """
+
+    given: tuple[str, ...]
+    sql: str
+    mode: str | None
+    arguments: dict[str, Any] = field(default_factory=dict)
+    kept: tuple[str, ...] = ()
+
+    def operator(self) -> StageCheckExchangeOperator:
+        return operator(self.sql, **self.arguments)
+
+    def publish(self) -> None:
+        """Run it to its end, whichever is expected."""
+        if self.mode is None:
+            with pytest.raises(AirflowException, match="was not published"):
+                self.operator().execute({})
+        else:
+            assert self.operator().execute({})["exchange"] == self.mode
+
+
+ITEMS = f"INSERT INTO lab.items SELECT id FROM ({NEW}) AS n WHERE id <= 20"
+LOADS = {
+    "create": Load((), NEW, "create"),
+    "swap": Load((*PLAIN, OLD), NEW, "swap", {"exchange": "swap"}),
+    "swap, previous kept": Load((*PLAIN, OLD), NEW, "swap", {"exchange": "swap", "keep_previous": 1}, ("previous",)),
+    "overwrite a table": Load((*PLAIN, OLD), NEW, "overwrite", {"exchange": "overwrite"}),
+    "overwrite a partition": Load((*PLAIN, OLD), NEW_DAY, "overwrite", {"partition": SECOND}),
+    "overwrite what foreign keys refer to": Load((*REFERENCED, OLD, ITEMS), NEW, "overwrite"),
+    "attach in place of a child": Load((*PARTITIONED, OLD), NEW_DAY, "attach", {"partition": SECOND}),
+    "attach a new child": Load((*PARTITIONED, OLD), select(5, 24, 2, day=3), "attach", {"partition": THIRD}),
+    "reject": Load((*PLAIN, OLD), NEW, None, {"checks": [check("mean", "amount", less_than=2)]}, ("rejected",)),
+}
+
+
+@pytest.mark.parametrize("load", LOADS.values(), ids=LOADS)
+def test_killed_at_every_statement(
+    load: Load, warehouse: Warehouse, tmp_path: Path, record_property: Any
+) -> None:
+    with warehouse.connect() as connection:
+        new = _Expected.of(connection, load)
+        number, statements, survived = 1, set(), 0
+        while True:
+            for moment in ("before", "sent"):
+                lab.reset(connection, load.given, ledger=load.mode != "create")
+                death = _die(load.operator(), number, moment, tmp_path / "sent")
+                lab.await_alone(connection)
+                if death.survived:
+                    break
+                statements.add(_shape(death.last))
+                survived += _readers_see_old_or_new(connection, new, death)
+                load.publish()
+                _converged(connection, new)
+            else:
+                number += 1
+                continue
+            break
+    record_property("killed", {"load": load.mode, "statements": number - 1, "distinct": sorted(statements)})
+    assert number > 20, "statements are counted no longer"
+    if load.mode:
+        assert survived, "a process that is killed after COMMIT has published"
+
+
+@dataclass(frozen=True)
+class _Expected:
+    """What there was before the load, and what there must be after it."""
+
+    load: Load
+    old: lab.Rows | None
+    new: lab.Rows | None
+    definitions: lab.Rows
+
+    @classmethod
+    def of(cls, connection: psycopg.Connection[Any], load: Load) -> _Expected:
+        lab.reset(connection, load.given)
+        old, definitions = lab.orders(connection), lab.definitions(connection)
+        load.publish()
+        new, after = lab.orders(connection), lab.definitions(connection)
+        if load.given and load.arguments.get("partition") != THIRD:
+            assert definitions == after
+        if load.mode:
+            assert new != old
+            assert new
+            assert {row for row in new if row[2] == 2} == set(connection.execute(load.sql))
+        else:
+            assert new == old
+        return cls(load, old, new, after)
+
+
+def _readers_see_old_or_new(connection: psycopg.Connection[Any], expected: _Expected, death: _Death) -> bool:
+    """After the kill: whether it was published."""
+    seen = lab.orders(connection)
+    published = lab.publications(connection)
+    where = f"killed {death.moment} {death.last!r}"
+    assert seen in (expected.old, expected.new), where
+    assert lab.advisory_locks(connection) == 0, where
+    if expected.load.mode is None:
+        assert not published, where
+        return False
+    assert published == (seen == expected.new), where
+    if death.committed is not None:
+        assert published == death.committed, where
+    return bool(published)
+
+
+def _converged(connection: psycopg.Connection[Any], expected: _Expected) -> None:
+    """After another run."""
+    assert lab.orders(connection) == expected.new
+    assert lab.definitions(connection) == expected.definitions
+    assert tuple(lab.beside(connection).values()) == expected.load.kept
+    assert lab.advisory_locks(connection) == 0
+
+
+@dataclass(frozen=True)
+class _Death:
+    """How a process ended.
+
+    :param sent: the statements that it sent, the last of them perhaps not
+    """
+
+    moment: str
+    sent: list[str]
+    survived: bool
+
+    @property
+    def last(self) -> str:
+        return self.sent[-1]
+
+    @property
+    def committed(self) -> bool | None:
+        """Whether it committed the exchange; None if only the server can know."""
+        recorded = next((n for n, sql in enumerate(self.sent) if _PUBLICATION.match(sql)), None)
+        if recorded is None or "COMMIT" not in self.sent[recorded:]:
+            return False
+        commit = self.sent.index("COMMIT", recorded)
+        if commit < len(self.sent) - 1:
+            return True
+        return None if self.moment == "sent" else False
+
+
+_PUBLICATION = re.compile(r'INSERT INTO "?dataquality"?\."?publication"?')
+
+
+def _die(operator: StageCheckExchangeOperator, number: int, moment: str, diary: Path) -> _Death:
+    """Run the operator in a process that kills itself at its statement of this number."""
+    diary.write_text("")
+    process = Process(lambda: _live_until(operator, number, moment, diary))
+    survived = process.join() is not None
+    return _Death(moment, diary.read_text().split("\0")[:-1], survived)
+
+
+def _live_until(operator: StageCheckExchangeOperator, number: int, moment: str, diary: Path) -> str:
+    execute = psycopg.Cursor.execute
+    journal = os.open(diary, os.O_WRONLY | os.O_APPEND)
+    count = 0
+
+    def counting(cursor: Any, query: str, *arguments: Any, **options: Any) -> Any:
+        nonlocal count
+        count += 1
+        os.write(journal, f"{query}\0".encode())
+        if count == number:
+            if moment == "sent":
+                cursor.connection.pgconn.send_query(query.encode())
+                cursor.connection.pgconn.flush()
+            _perish()
+        return execute(cursor, query, *arguments, **options)
+
+    psycopg.Cursor.execute = counting  # type: ignore[method-assign,assignment]
+    try:
+        operator.execute({})
+    except AirflowException as error:
+        assert "was not published" in str(error)
+    return "survived"
+
+
+def _perish() -> NoReturn:
+    os.kill(os.getpid(), signal.SIGKILL)
+    raise AssertionError
+
+
+def _shape(sql: str) -> str:
+    """A statement without the values and names in it that differ from run to run."""
+    return re.sub(r"E?'(?:[^']|'')*'|[0-9a-f]{12}|\b\d+\b", "?", sql)

@@ -1,0 +1,155 @@
+"""The distribution: what Airflow reads of it, what the wheel holds, what imports cost, which layer imports which."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+import tomllib
+import zipfile
+from collections.abc import Iterator
+from importlib import metadata, resources
+from pathlib import Path
+
+import jsonschema
+import pytest
+from hatchling.builders.wheel import WheelBuilder
+
+import airflow_dataquality
+from airflow_dataquality import examples
+from airflow_dataquality.provider_info import get_provider_info
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "airflow_dataquality"
+
+BELOW_AIRFLOW = ["model", "errors", "vocabulary", "grammar", "spec", "checks", "dialects", "plans", "stats", "engine"]
+HEAVY = {"boto3", "numpy", "pandas", "psycopg", "psycopg2", "rich", "scipy"}
+OPERATORS = [module for operators in get_provider_info()["operators"] for module in operators["python-modules"]]
+
+
+def test_provider_info_follows_airflows_schema() -> None:
+    schema = json.loads(resources.files("airflow").joinpath("provider_info.schema.json").read_text())
+    info = get_provider_info()
+    jsonschema.validate(info, schema)
+    assert set(info) <= set(schema["properties"])
+
+
+def test_airflow_finds_the_provider_and_its_commands() -> None:
+    from airflow.providers_manager import ProvidersManager
+
+    manager = ProvidersManager()
+    found = manager.providers["airflow-provider-dataquality"]
+    assert found.version == airflow_dataquality.__version__ == metadata.version("airflow-provider-dataquality")
+    names = [command.name for function in manager.cli_command_functions for command in function()]
+    assert "dq" in names
+
+
+def test_every_extra_that_an_extra_names_exists() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    named = {
+        extra
+        for requirements in extras.values()
+        for requirement in requirements
+        if requirement.startswith("airflow-provider-dataquality[")
+        for extra in requirement.partition("[")[2].rstrip("]").split(",")
+    }
+    assert named <= set(extras)
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
+    """The wheel, built."""
+    (path,) = WheelBuilder(str(ROOT)).build(directory=str(tmp_path_factory.mktemp("wheel")), versions=["standard"])
+    return zipfile.ZipFile(path)
+
+
+def test_wheel_carries_the_example_dags(wheel: zipfile.ZipFile) -> None:
+    expected = {f"airflow_dataquality/example_dags/{file.as_posix()}" for file in examples.files()}
+    assert expected
+    assert expected <= set(wheel.namelist())
+
+
+def test_wheel_is_typed_and_holds_nothing_else(wheel: zipfile.ZipFile) -> None:
+    names = wheel.namelist()
+    assert "airflow_dataquality/py.typed" in names
+    assert {name.partition("/")[0] for name in names} == {
+        "airflow_dataquality",
+        f"airflow_provider_dataquality-{airflow_dataquality.__version__}.dist-info",
+    }
+
+
+@pytest.mark.parametrize("module", [*OPERATORS, "airflow_dataquality.cli"])
+def test_importing_what_dags_import_is_cheap(module: str) -> None:
+    """Only what comes on top of Airflow's own counts: it imports some of them itself."""
+    script = (
+        "import sys, {baseline}\n"
+        "before = set(sys.modules)\n"
+        "import {module}\n"
+        "print(*{{name.partition('.')[0] for name in set(sys.modules) - before}})"
+    )
+    baseline = "airflow.sdk" if module in OPERATORS else "airflow.cli.cli_config"
+    done = subprocess.run(
+        [sys.executable, "-c", script.format(baseline=baseline, module=module)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert HEAVY.isdisjoint(done.stdout.split())
+
+
+def imports(source: Path) -> Iterator[str]:
+    """The modules that a file imports, anywhere in it."""
+    for node in ast.walk(ast.parse(source.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module
+
+
+def layer_files(layer: str) -> list[Path]:
+    return [*PACKAGE.glob(f"{layer}.py"), *PACKAGE.glob(f"{layer}/**/*.py")]
+
+
+@pytest.mark.parametrize("layer", [layer for layer in BELOW_AIRFLOW if layer_files(layer)])
+def test_nothing_below_the_hooks_imports_airflow(layer: str) -> None:
+    found = {
+        f"{file.relative_to(ROOT)} imports {module}"
+        for file in layer_files(layer)
+        for module in imports(file)
+        if module.partition(".")[0] == "airflow"
+    }
+    assert not found
+
+
+# Lower layers first: a layer may import those before it.
+LAYERS = [
+    ("errors",),
+    ("model", "vocabulary", "_yaml", "examples"),
+    ("grammar", "stats"),
+    ("checks", "spec", "dialects"),
+    ("plans",),
+    ("engine",),
+    ("hooks",),
+    ("operators", "maintenance"),
+    ("cli", "provider_info"),
+    ("demo",),
+]
+
+
+@pytest.mark.parametrize("layer", [layer for layers in LAYERS for layer in layers if layer_files(layer)])
+def test_imports_run_downward(layer: str) -> None:
+    level = {name: number for number, names in enumerate(LAYERS) for name in names}
+    found = {
+        f"{file.relative_to(ROOT)} imports {module}"
+        for file in layer_files(layer)
+        for module in imports(file)
+        if module.startswith("airflow_dataquality.") and level[module.split(".")[1]] > level[layer]
+    }
+    assert not found
+
+
+def test_every_module_has_a_layer() -> None:
+    layered = {name for names in LAYERS for name in names}
+    modules = {path.stem for path in PACKAGE.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
+    assert modules - {"__init__"} <= layered
