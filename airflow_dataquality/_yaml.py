@@ -13,7 +13,7 @@ import yaml
 _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # 7 times faster where libyaml is there
 
 
-class UniqueKeyLoader(_Base):
+class UniqueKeyLoader(_Base):  # type: ignore[misc]
     """A safe loader that refuses a mapping with the same key twice: YAML would keep the last, silently."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:

@@ -65,9 +65,7 @@ def sweep(args: argparse.Namespace) -> None:
     """Remove staging and backup tables that no live run owns."""
     from airflow_dataquality import maintenance
 
-    removed = maintenance.sweep(
-        args.conn_id, schema=args.schema, ttl=args.ttl, dry_run=args.dry_run, ledger_schema=args.ledger_schema
-    )
+    removed = maintenance.sweep(args.conn_id, schema=args.schema, ttl=args.ttl, dry_run=args.dry_run)
     for table in removed:
         print(table)
     count = f"{len(removed)} table{'' if len(removed) == 1 else 's'}"
@@ -80,7 +78,9 @@ def rollback(args: argparse.Namespace) -> None:
     from airflow_dataquality import maintenance
 
     partition = dict(args.partition) if args.partition else None
-    summary = maintenance.rollback(args.conn_id, args.table, partition=partition, ledger_schema=args.ledger_schema)
+    summary = maintenance.rollback(
+        args.conn_id, args.table, partition=partition, ledger_schema=args.ledger_schema, dry_run=args.dry_run
+    )
     for key, value in summary.items():
         print(f"{key}: {value}")
 
@@ -95,7 +95,7 @@ def examples(args: argparse.Namespace) -> None:
 
 
 def _arg(*flags: str, **kwargs: Any) -> Arg:
-    return Arg(flags, **kwargs)
+    return Arg(flags, **kwargs)  # type: ignore[no-untyped-call]
 
 
 _CONN_ID = _arg("--conn-id", default="warehouse", help="the warehouse's connection (default: warehouse)")
@@ -109,7 +109,6 @@ _SWEEP = ActionCommand(
         _CONN_ID,
         _arg("--schema", help="look in this schema alone (default: every schema)"),
         _arg("--ttl", type=duration, default="7d", help="keep rejected rows for this long (default: 7d)"),
-        _LEDGER_SCHEMA,
         _arg("--dry-run", action="store_true", help="list what would be removed, and remove nothing"),
     ),
 )
@@ -124,6 +123,7 @@ _ROLLBACK = ActionCommand(
             "--partition", nargs="+", type=key_value, metavar="COLUMN=VALUE", help="this partition, not the whole table"
         ),
         _LEDGER_SCHEMA,
+        _arg("--dry-run", action="store_true", help="say which version would be published, and publish nothing"),
     ),
 )
 _EXAMPLES = ActionCommand(

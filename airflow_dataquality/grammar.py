@@ -159,13 +159,25 @@ def _bound(value: Any, kind: Kind, what: str) -> Any:
 
 
 def kind_of(word: Any, where: str) -> Kind:
+    """The kind of that word.
+
+    :raises SpecError: naming the nearest one
+    """
     if word in WRITABLE:
         return KINDS[word]
     raise SpecError(f"{where}: unknown check {word!r}", hint=did_you_mean(str(word), WRITABLE, label="Checks"))
 
 
 def params_of(kind: Kind) -> tuple[str, ...]:
+    """The names of its parameters."""
     return tuple(name.rstrip("?") for name in kind.params)
+
+
+_COLUMN_HINTS = {
+    Takes.NONE: "remove `column`",
+    Takes.ONE: "write one check for each column",
+    Takes.SOME: "add `column`",
+}
 
 
 def _columns(kind: Kind, word: str, columns: Any, where: str) -> tuple[str, ...]:
@@ -177,16 +189,15 @@ def _columns(kind: Kind, word: str, columns: Any, where: str) -> tuple[str, ...]
     fits = {Takes.NONE: len(listed) == 0, Takes.ONE: len(listed) == 1, Takes.SOME: len(listed) >= 1}[kind.takes]
     if not fits:
         raise SpecError(f"{where}: {word} takes {kind.takes.value}, not {len(listed)}",
-                        hint="add `column`" if not listed else "a check for each column, or unique_violations")  # fmt: skip
+                        hint=_COLUMN_HINTS[kind.takes if listed else Takes.SOME])  # fmt: skip
     return listed
 
 
 def _freeze_params(kind: Kind, word: str, params: Mapping[str, Any], where: str) -> tuple[tuple[str, Any], ...]:
     frozen = {}
-    for name in kind.params:
-        optional, name = name.endswith("?"), name.rstrip("?")
+    for name in params_of(kind):
         if params.get(name) is None:
-            if not optional:
+            if name in kind.params:  # and not `name?`
                 raise SpecError(f"{where}: {word} needs `{name}`", hint=KINDS[word].doc)
             continue
         try:
@@ -258,6 +269,10 @@ def _clause(clause: Any, where: str) -> str | None:
 
 
 def only(data: Mapping[str, Any], known: Iterable[str], where: str, what: str) -> None:
+    """Refuse keys that are not known.
+
+    :raises SpecError: naming the nearest one
+    """
     known = tuple(dict.fromkeys(known))
     for key in data:
         if key not in known:

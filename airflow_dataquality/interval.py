@@ -45,7 +45,7 @@ class Interval:
 
         :raises TypeError: if the value cannot be compared with a bound
         """
-        if value != value:
+        if value != value:  # noqa: PLR0124 - NaN alone differs from itself
             return False
         if self.low is not None:
             low = _like(self.low, value)

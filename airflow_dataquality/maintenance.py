@@ -78,7 +78,8 @@ def rollback(
 def _session(conn_id: str) -> Any:
     from airflow.providers.common.compat.sdk import BaseHook
 
-    hook: Any = BaseHook.get_connection(conn_id).get_hook()
+    connection: Any = BaseHook.get_connection(conn_id)
+    hook = connection.get_hook()
     session = open_session(hook)
     if not _can_exchange(hook):
         raise SpecError(f"connection {conn_id!r} is {hook.conn_type}, not Postgres", hint="name the warehouse's")

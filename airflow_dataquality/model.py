@@ -16,7 +16,7 @@ from decimal import Decimal
 from typing import Any
 
 from airflow_dataquality.errors import SpecError
-from airflow_dataquality.interval import Interval as Interval
+from airflow_dataquality.interval import Interval as Interval  # noqa: PLC0414 - one of the words, and exported as such
 
 Scalar = int | float | Decimal | str | bool | date | datetime | timedelta | None
 
@@ -38,12 +38,12 @@ class Table:
         Table(name='Daily Flights', schema='analytics')
         """
         parts = _identifiers(text, fold)
-        if len(parts) > 2:
+        if len(parts) > 2:  # noqa: PLR2004 - schema and name
             raise SpecError(
                 f"table {text!r} names a database as well as a schema",
                 hint="the connection chooses the database: write schema.table",
             )
-        return cls(parts[-1], parts[0] if len(parts) == 2 else None)
+        return cls(parts[-1], parts[0] if parts[1:] else None)
 
     def __str__(self) -> str:
         return ".".join(_plain(part) for part in (self.schema, self.name) if part is not None)
@@ -170,7 +170,7 @@ class Check:
 class Status(enum.StrEnum):
     """What was found. SKIP ("no data", "cannot tell yet") and ERROR (the query failed) are not PASS."""
 
-    PASS = "pass"
+    PASS = "pass"  # noqa: S105 - a status
     WARN = "warn"
     FAIL = "fail"
     SKIP = "skip"

@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from airflow_dataquality.errors import SpecError, did_you_mean
@@ -73,22 +74,22 @@ def _read_file(path: str, folders: Sequence[str]) -> list[Check]:
     return _read_mapping(data, path)
 
 
-def find_file(path: str, folders: Sequence[str], *, what: str) -> str:
+def find_file(path: str, folders: Sequence[str], *, what: str) -> Path:
     """The first existing file of that relative path in the folders, or the path itself if absolute.
 
     :raises SpecError: naming every place that was looked at
     """
-    places = [path] if os.path.isabs(path) else [os.path.join(folder, path) for folder in dict.fromkeys(folders)]
+    places = [Path(path)] if Path(path).is_absolute() else [Path(folder, path) for folder in dict.fromkeys(folders)]
     for place in places:
-        if os.path.isfile(place):
+        if place.is_file():
             return place
     raise SpecError(
-        f"{what} {path!r} does not exist; looked at: {', '.join(places) or 'nowhere'}",
+        f"{what} {path!r} does not exist; looked at: {', '.join(map(str, places)) or 'nowhere'}",
         hint="paths are relative to the DAG file's folder and the DAG's template_searchpath",
     )
 
 
-def load_yaml(path: str) -> Any:
+def load_yaml(path: Path) -> Any:
     """The content of a YAML or JSON file.
 
     :raises SpecError: naming file, line and column; also for a key that is given twice
@@ -98,7 +99,7 @@ def load_yaml(path: str) -> Any:
     from airflow_dataquality._yaml import UniqueKeyLoader
 
     try:
-        with open(path, encoding="utf-8") as file:
+        with path.open(encoding="utf-8") as file:
             return yaml.load(file, Loader=UniqueKeyLoader)  # noqa: S506 - a subclass of the safe loader
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise SpecError(f"{path} is not valid YAML: {error}", hint="mend the file at that line") from error
@@ -160,7 +161,11 @@ def _check_from_rule(rule: Mapping[str, Any], where: str) -> Check:
         condition=condition or {},
         params=params,
         where=where,
-        **{k: fields.get(k) for k in ("name", "severity", "partition_clause", "description", "dimension")},
+        name=fields.get("name"),
+        severity=fields.get("severity"),
+        partition_clause=fields.get("partition_clause"),
+        description=fields.get("description"),
+        dimension=fields.get("dimension"),
     )
 
 

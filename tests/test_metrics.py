@@ -337,7 +337,7 @@ def test_spellings_of_types(one: str, other: str, same: bool) -> None:
     assert same_type(one, other, dialect_for("postgres").type_names) is same
 
 
-ODD_NAMES = ["ansi", "postgres", "sqlite"])
+@pytest.mark.parametrize("name", ["ansi", "postgres", "sqlite"])
 def test_golden_sql(name: str, request: pytest.FixtureRequest) -> None:
     """The statements themselves, to be read. Write them anew with UPDATE_GOLDEN=1."""
     import os

@@ -148,10 +148,12 @@ SELECT 'security label', format('%s %s', l.provider, l.objsubid), jsonb_build_ob
     'text', format('security label of %s', l.provider))
 FROM pg_seclabel l WHERE l.classoid = 'pg_class'::regclass AND l.objoid = $1
 UNION ALL
-SELECT 'inheritance', i.inhparent::regclass::text, jsonb_build_object('text', format('inherits from %s', i.inhparent::regclass))
+SELECT 'inheritance', i.inhparent::regclass::text,
+    jsonb_build_object('text', format('inherits from %s', i.inhparent::regclass))
 FROM pg_inherits i WHERE i.inhrelid = $1
 UNION ALL
-SELECT 'inheritance', i.inhrelid::regclass::text, jsonb_build_object('text', format('%s inherits from it', i.inhrelid::regclass))
+SELECT 'inheritance', i.inhrelid::regclass::text,
+    jsonb_build_object('text', format('%s inherits from it', i.inhrelid::regclass))
 FROM pg_inherits i WHERE i.inhparent = $1
 UNION ALL
 SELECT DISTINCT 'dependent', x.described, jsonb_build_object('text', x.described)

@@ -272,8 +272,8 @@ class ExchangeSql(Names):
     def partitioning(self, oid: int) -> str:
         """Strategy, key columns (NULL for an expression), and whether there is a DEFAULT partition."""
         return (
-            "SELECT p.partstrat::text, ARRAY(SELECT (SELECT a.attname FROM pg_attribute a WHERE a.attrelid = p.partrelid "
-            "AND a.attnum = k.n) FROM unnest(p.partattrs::int2[]) WITH ORDINALITY AS k (n, i) ORDER BY k.i)::text[], "
+            "SELECT p.partstrat::text, ARRAY(SELECT (SELECT a.attname FROM pg_attribute a "
+            "WHERE a.attrelid = p.partrelid AND a.attnum = k.n) FROM unnest(p.partattrs::int2[]) WITH ORDINALITY AS k (n, i) ORDER BY k.i)::text[], "
             f"p.partdefid <> 0 FROM pg_partitioned_table p WHERE p.partrelid = {int(oid)}"
         )
 

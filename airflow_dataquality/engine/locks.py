@@ -76,7 +76,8 @@ class Locks:
             if time.monotonic() > deadline:
                 pids = ", ".join(str(row[0]) for row in holders)
                 raise ExchangeTimeout(
-                    f"a transaction older than the staged rows stays open (backend {pids}): it would see an empty table",
+                    f"a transaction older than the staged rows stays open (backend {pids}): "
+                    "it would see an empty table",
                     hint="end it, raise exchange_timeout, or use overwrite",
                 )
             time.sleep(pause)

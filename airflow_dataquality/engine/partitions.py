@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import Any
 
+from airflow_dataquality.engine.session import Row
 from airflow_dataquality.engine.staging import features_of, oid_of
 from airflow_dataquality.engine.target import Target
 from airflow_dataquality.model import Partition, Table
@@ -41,7 +42,8 @@ class Slot:
 
 def find_slot(session: Any, target: Target, partition: Partition) -> Slot | str:
     """The place of exactly these rows; or why there is none, so that the rows must be overwritten."""
-    assert target.features is not None and target.oid is not None
+    assert target.features is not None
+    assert target.oid is not None
     sql = session.dialect
     strategy, columns, has_default = session.query(sql.partitioning(target.oid))[0]
     if strategy not in ("l", "r") or len(columns) != 1 or [column for column, _ in partition.key] != list(columns):
@@ -52,21 +54,31 @@ def find_slot(session: Any, target: Target, partition: Partition) -> Slot | str:
     kind = target.features.columns[column]["type"]
     typed = sql.cast(value, kind)
     exact = session.query(sql.bounds(typed, strategy, "discrete" if kind in _DISCRETE else "continuous"))[0][0]
-    children = {int(row[0]): row for row in session.query(sql.partitions(target.oid))}
-    holder = None
-    if children:
-        predicates = {oid: row[5] for oid, row in children.items()}
-        holder = session.query(sql.which_holds(typed, column, predicates))[0][0]
     if exact is None:
-        return "a partition by this type cannot hold exactly one value"
-    if holder is None:
+        return f"a range of {kind} cannot hold exactly one value"
+    child = _holder(session, target.oid, column, typed)
+    if child is None:
         return Slot(_name_of_a_new_child(session, target.table, str(value)), exact, None)
-    _, schema, name, relkind, bound, _ = children[int(holder)]
+    return _slot_of_child(session, child, exact, partition)
+
+
+def _holder(session: Any, oid: int, column: str, value: str) -> Row | None:
+    """The partition that the value belongs to; None if there is none."""
+    sql = session.dialect
+    children = {int(row[0]): row for row in session.query(sql.partitions(oid))}
+    if not children:
+        return None
+    number = session.query(sql.which_holds(value, column, {oid: row[5] for oid, row in children.items()}))[0][0]
+    return None if number is None else children[int(number)]
+
+
+def _slot_of_child(session: Any, child: Row, exact: str, partition: Partition) -> Slot | str:
+    oid, schema, name, relkind, bound, _ = child
     if relkind != "r":
         return f"its partition {name} is partitioned again"
     if bound != exact:
         return f"its partition {name} holds more than {partition.json}: {bound}"
-    return Slot(Table(name, schema), bound, features_of(session, int(holder)))
+    return Slot(Table(name, schema), bound, features_of(session, int(oid)))
 
 
 def attach_obstacles(session: Any, target: Target, partition: Partition) -> list[str]:

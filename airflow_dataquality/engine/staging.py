@@ -96,6 +96,7 @@ def features_of(session: Any, oid: int) -> Features:
 
 
 def name_beside(session: Any, table: Table, role: str, run: Run) -> Table:
+    """A name beside the table's that no other run takes."""
     return beside(table, role, f"{run.run_uid}{role}", session.dialect.max_name_bytes)
 
 

@@ -208,6 +208,4 @@ class StageCheckExchangeOperator(RendersDate, BaseSQLOperator):
         """The SELECT; from its file if Airflow did not render the task, as in a unit test."""
         if not self.sql.endswith(".sql"):
             return self.sql
-        path = find_file(self.sql, common.search_folders(self), what="SQL file")
-        with open(path, encoding="utf-8") as file:
-            return file.read()
+        return find_file(self.sql, common.search_folders(self), what="SQL file").read_text(encoding="utf-8")

@@ -1,0 +1,1 @@
+"""Ordered SQL of one load step: values in, statements out, no connection."""

@@ -1,0 +1,180 @@
+"""Exchange a whole table under readers: how long it is locked, how long they wait, and what they see."""
+
+from __future__ import annotations
+
+import re
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+
+from airflow_dataquality.engine.ledger import Ledger, Run
+from airflow_dataquality.engine.publish import Load, publish
+from airflow_dataquality.engine.settings import Settings
+from airflow_dataquality.hooks.session import open_session
+from airflow_dataquality.model import Table
+from benchmarks.measuring import Sent, recorded
+from benchmarks.readers import Read, longest, reading
+from benchmarks.reporting import Report, versions
+from benchmarks.warehouse import connected, hook, version
+
+LOCK_TIMEOUT = 0.1
+HELD, GRACE = 0.010, 0.020
+READ = 100
+"""Rows that a read looks at: all of one version, or it saw a mix."""
+
+_LOCKS = re.compile(r"ACCESS EXCLUSIVE|^TRUNCATE|^DROP TABLE bench")
+_SOURCE = (
+    "SELECT g::bigint AS id, 0 AS version, (g % 16)::text AS carrier, g % 1000 / 10.0::float8 AS delay, "
+    "timestamp '2013-01-01' + g * interval '1 second' AS at, 1 AS part"
+)
+_COLUMNS = "id bigint PRIMARY KEY, version int, carrier text, delay float, at timestamp, part int"
+
+
+@dataclass
+class Watched:
+    """One way, done once while readers read.
+
+    :param held: seconds from the grant of a lock that blocks readers to the answer of COMMIT; 0 if none was taken
+    :param felt: of these, the seconds until the first reader who waited went on; None if none waited
+    :param wait: the longest read that overlapped the exchange's transaction
+    :param wrong: reads that saw no rows, too few, or a mix
+    """
+
+    seconds: float
+    critical: float
+    held: float
+    felt: float | None
+    wait: float
+    anywhere: float
+    reads: int
+    wrong: int
+    failed: int
+
+
+def run(uri: str, *, quick: bool = False) -> Report:
+    """Exchange in every mode and by its peers, in turn."""
+    rows, rounds = (5_000, 1) if quick else (5_000_000, 5)
+    ways: dict[str, tuple[Callable[[int], list[Sent]], int]] = {
+        "no exchange: the same SELECT into another table": (lambda n: _fill_another(uri, n), rounds),
+        "swap": (lambda n: _publish(n, "swap", "swapped"), rounds),
+        "attach": (lambda n: _publish(n, "attach", "attached", {"part": 1}), rounds),
+        "overwrite": (lambda n: _publish(n, "overwrite", "overwritten"), min(rounds, 3)),
+        "TRUNCATE + INSERT in a transaction": (lambda n: _truncate(uri, n), min(rounds, 2)),
+        "DROP; CREATE AS": (lambda n: _drop(uri, n), min(rounds, 2)),
+    }
+    tables = ("swapped", "swapped", "attached", "overwritten", "truncated", "dropped")
+    with connected(uri) as connection:
+        _prepare(connection, rows)
+        found: dict[str, list[Watched]] = {way: [] for way in ways}
+        for number in range(1, rounds + 1):
+            for (way, (exchange, times)), table in zip(ways.items(), tables, strict=True):
+                if number <= times:
+                    found[way].append(_watch(uri, table, lambda e=exchange, n=number: e(n)))  # type: ignore[misc]
+                    connection.execute("CHECKPOINT")
+        setting = {"rows": rows, "readers": 2, "fsync": connection.execute("SHOW fsync").fetchone()[0],  # type: ignore[index]
+                   **versions(version(connection))}  # fmt: skip
+        agree = _agree(connection)
+    return Report(
+        "Exchange of a whole table under readers",
+        setting,
+        [_line(way, watched) for way, watched in found.items()],
+        agree=agree,
+        bars=_bars(found),
+        notes=[
+            "held: from the lock's grant to COMMIT's answer, which comes after the old file was removed",
+            "felt: from the lock's grant until the first reader who waited had its answer",
+        ],
+    )
+
+
+def _bars(found: dict[str, list[Watched]]) -> dict[str, bool]:
+    ours = [watched for way in ("swap", "attach", "overwrite") for watched in found[way]]
+    return {
+        f"swap holds its lock {HELD * 1e3:.0f} ms at most, at the median": _median(found["swap"], "held") <= HELD,
+        f"readers wait at most lock_timeout + {GRACE * 1e3:.0f} ms": max(w.wait for w in ours) <= LOCK_TIMEOUT + GRACE,
+        "overwrite takes no lock that blocks readers": all(w.held == 0 for w in found["overwrite"]),
+        "no read was wrong, none failed": not any(w.wrong or w.failed for w in ours),
+    }
+
+
+def _line(way: str, watched: list[Watched]) -> dict[str, Any]:
+    felt = [w.felt * 1e3 for w in watched if w.felt is not None]
+    return {
+        "way": way,
+        "rounds": len(watched),
+        "s": _median(watched, "seconds"),
+        "transaction ms": _median(watched, "critical") * 1e3,
+        "held ms": _median(watched, "held") * 1e3,
+        "held, worst": max(w.held for w in watched) * 1e3,
+        "felt ms": statistics.median(felt) if felt else None,
+        "longest wait in it ms": _median(watched, "wait") * 1e3,
+        "worst": max(w.wait for w in watched) * 1e3,
+        "longest read at all ms": max(w.anywhere for w in watched) * 1e3,
+        "reads": sum(w.reads for w in watched),
+        "wrong": sum(w.wrong for w in watched),
+        "failed": sum(w.failed for w in watched),
+    }
+
+
+def _median(watched: list[Watched], what: str) -> float:
+    return statistics.median(getattr(w, what) for w in watched)
+
+
+# -- the ways
+
+
+def _prepare(connection: psycopg.Connection[Any], rows: int) -> None:
+    connection.execute(f"CREATE TABLE bench.source AS {_SOURCE} FROM generate_series(1, {rows}) AS g")
+    connection.execute("VACUUM ANALYZE bench.source")
+    for table in ("swapped", "overwritten", "truncated", "dropped"):
+        connection.execute(f"CREATE TABLE bench.{table} ({_COLUMNS})")
+        connection.execute(f"INSERT INTO bench.{table} SELECT * FROM bench.source")
+        connection.execute(f"VACUUM ANALYZE bench.{table}")
+    parted = _COLUMNS.replace(" PRIMARY KEY", "")
+    connection.execute(f"CREATE TABLE bench.attached ({parted}, PRIMARY KEY (id, part)) PARTITION BY LIST (part)")
+    connection.execute("CREATE TABLE bench.attached_1 PARTITION OF bench.attached FOR VALUES IN (1)")
+    connection.execute("INSERT INTO bench.attached SELECT * FROM bench.source")
+    connection.execute("VACUUM ANALYZE bench.attached")
+
+
+def _select(number: int) -> str:
+    return f"SELECT id, {number} AS version, carrier, delay, at, part FROM bench.source"
+
+
+def _publish(number: int, mode: str, table: str, key: dict[str, Any] | None = None) -> list[Sent]:
+    load = Load(
+        Table(table, "bench"), _select(number), key or {}, settings=Settings(mode=mode, lock_timeout=LOCK_TIMEOUT)
+    )
+    with recorded() as messages, open_session(hook()) as session:
+        outcome = publish(session, Ledger(session), load, Run())
+    assert outcome.mode == mode
+    return messages
+
+
+def _fill_another(uri: str, number: int) -> list[Sent]:
+    with _by_hand(uri) as send:
+        send(f"CREATE TABLE bench.another AS {_select(number)}")
+        send("ALTER TABLE bench.another ADD PRIMARY KEY (id)")
+        send("DROP TABLE IF EXISTS bench.another")
+        return send.messages  # type: ignore[attr-defined, no-any-return]
+
+
+def _truncate(uri: str, number: int) -> list[Sent]:
+    with _by_hand(uri) as send:
+        for sql in ("BEGIN", "TRUNCATE bench.truncated", f"INSERT INTO bench.truncated {_select(number)}", "COMMIT"):
+            send(sql)
+        return send.messages  # type: ignore[attr-defined, no-any-return]
+
+
+def _drop(uri: str, number: int) -> list[Sent]:
+    with _by_hand(uri) as send:
+        send("DROP TABLE bench.dropped")
+        send(f"CREATE TABLE bench.dropped AS {_select(number)}")
+        send("ALTER TABLE bench.dropped ADD PRIMARY KEY (id)")
+        send("COMMIT")
+        return send.messages  # type: ignore[attr-defined, no-any-return]

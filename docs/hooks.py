@@ -1,0 +1,169 @@
+"""Fill the pages with what the code says: checks, ledger, commands, errors.
+
+A page holds a marker, ``<!-- generated: checks -->``, and MkDocs calls :func:`on_page_markdown` for each page.
+The tests call the same functions.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import yaml
+
+from airflow_dataquality import errors
+from airflow_dataquality.engine.ledger import TABLES
+from airflow_dataquality.grammar import params_of
+from airflow_dataquality.vocabulary import KINDS, WRITABLE, Family, Kind, Takes
+
+EXAMPLES: dict[str, dict[str, Any]] = {
+    "row_count": {"condition": {"geq_to": 500, "leq_to": 1200}},
+    "null_count": {"column": "carrier", "condition": {"equal_to": 0}},
+    "null_ratio": {"column": "tailnum", "condition": {"leq_to": 0.05}, "severity": "warn"},
+    "distinct_count": {"column": "origin", "condition": {"equal_to": 3}},
+    "unique_violations": {"columns": ["ds", "carrier", "origin"], "condition": {"equal_to": 0}},
+    "min": {"column": "distance", "condition": {"greater_than": 0}},
+    "max": {"column": "ds", "condition": {"leq_to": "2013-12-31"}},
+    "mean": {"column": "dep_delay", "condition": {"geq_to": -20, "leq_to": 120}, "severity": "warn"},
+    "stddev": {"column": "dep_delay", "condition": {"less_than": 60}},
+    "sum": {"column": "flights", "condition": {"equal_to": 900, "tolerance": 25}},
+    "quantile": {"column": "arr_delay", "q": 0.9, "condition": {"less_than": 25}},
+    "min_length": {"column": "carrier", "condition": {"geq_to": 2}},
+    "max_length": {"column": "carrier", "condition": {"leq_to": 2}},
+    "empty_count": {"column": "carrier", "condition": {"equal_to": 0}},
+    "pattern_violations": {"column": "dest", "pattern": "^[A-Z]{3}$", "condition": {"equal_to": 0}},
+    "values_outside": {"column": "origin", "values": ["EWR", "JFK", "LGA"], "condition": {"equal_to": 0}},
+    "orphan_count": {
+        "column": "carrier",
+        "references": "raw.airlines",
+        "referenced_columns": ["carrier"],
+        "condition": {"equal_to": 0},
+    },
+    "freshness": {"column": "time_hour", "condition": {"leq_to": "26h"}},
+    "schema": {"columns": {"ds": "date", "carrier": "text", "flights": "bigint"}},
+    "custom_sql": {
+        "name": "cancelled_share",
+        "sql": "SELECT sum(cancelled) * 1.0 / sum(flights) FROM {table}",
+        "condition": {"leq_to": 0.25},
+    },
+    "check_statement": {"name": "no_more_cancelled_than_planned", "statement": "cancelled <= flights"},
+    "row_count_ratio": {"condition": {"geq_to": 0.8, "leq_to": 1.25}, "severity": "warn"},
+    "lost_keys": {"column": "carrier", "condition": {"equal_to": 0}},
+    "unseen_values": {"column": "carrier", "condition": {"equal_to": 0}, "severity": "warn"},
+    "churn_ratio": {"columns": ["carrier", "origin"], "condition": {"leq_to": 0.2}},
+}
+"""A rule for each check that people write. The tests read each in both of the forms shown."""
+
+_CATEGORIES = {"number": "numbers", "text": "text", "time": "dates and timestamps"}
+_STATEMENTS = {
+    Family.PLAIN: "Shares one scan with every other plain aggregate.",
+    Family.SORTED: "Shares one scan with every other distinct count and quantile.",
+    Family.CATALOG: "Reads the catalog, not the table.",
+    Family.ALONE: "Runs a statement of its own.",
+}
+
+
+def checks() -> str:
+    """The check reference: a table to choose from, then every check with its rules and an example."""
+    rows = [f"| [`{word}`](#{word}) | {_summary(KINDS[word])} | {KINDS[word].dimension} |" for word in WRITABLE]
+    table = "\n".join(["| check | measures | dimension |", "|---|---|---|", *rows])
+    return "\n\n".join([table, *(_check(word) for word in WRITABLE)])
+
+
+def _summary(kind: Kind) -> str:
+    return re.split(r"(?<=[.:;])\s", kind.doc, maxsplit=1)[0].rstrip(".:;").replace("|", "\\|")
+
+
+def _check(word: str) -> str:
+    kind, rule = KINDS[word], {"check": word, **EXAMPLES[word]}
+    text = yaml.safe_dump([rule], sort_keys=False, default_flow_style=None, width=100, allow_unicode=True)
+    facts = "\n".join(f"- {fact}" for fact in _facts(word, kind))
+    return (
+        f"## `{word}` {{ #{word} }}\n\n{kind.doc}\n\n{facts}\n\n"
+        f"```python\n{as_python(rule)}\n```\n\n```yaml\n{text}```"
+    )
+
+
+def _facts(word: str, kind: Kind) -> Iterator[str]:
+    columns = {Takes.NONE: "No column.", Takes.ONE: "One column", Takes.SOME: "One or several columns"}[kind.takes]
+    if kind.takes is not Takes.NONE:
+        columns += f" of {_CATEGORIES[kind.category]}." if kind.category else " of any type."
+    yield columns
+    if kind.params:
+        named = [f"`{name}`" for name in params_of(kind)]
+        optional = [f"`{name.rstrip('?')}`" for name in kind.params if name.endswith("?")]
+        yield f"Parameters: {', '.join(named)}" + (f" ({', '.join(optional)} optional)." if optional else ".")
+    if kind.violations:
+        yield "Without a condition: `equal_to: 0`."
+    elif word == "check_statement":
+        yield "Without a condition: `equal_to: 1`."
+    if kind.compares:
+        yield "Only in `StageCheckExchangeOperator`. Skipped if production holds nothing to compare with."
+    elif not kind.counts_empty:
+        yield "Skipped if there are no rows."
+    yield _STATEMENTS[kind.family]
+
+
+def as_python(rule: Mapping[str, Any]) -> str:
+    """The rule as a call of ``check``."""
+    rest = {key: value for key, value in rule.items() if key not in ("check", "column", "columns", "condition")}
+    column = rule.get("column", rule.get("columns"))
+    positional = [repr(rule["check"])]
+    if isinstance(column, Mapping):
+        rest = {"columns": column, **rest}
+    elif column is not None:
+        positional.append(repr(column))
+    named = [f"{key}={value!r}" for key, value in {**rest, **rule.get("condition", {})}.items()]
+    return f"check({', '.join([*positional, *named])})".replace("'", '"')
+
+
+def ledger() -> str:
+    """Every table of the ledger, column by column."""
+    parts = []
+    for table, columns in TABLES.items():
+        rows = [f"| `{name}` | {kind} | {doc} |" for name, (kind, doc) in columns.items()]
+        parts.append(f"### `{table}` {{ #{table} }}\n\n" + "\n".join(["| column | type | holds |", "|---|---|---|", *rows]))
+    return "\n\n".join(parts)
+
+
+def cli() -> str:
+    """Every command of ``airflow dq``, with its arguments."""
+    from airflow_dataquality.cli import get_dq_commands
+
+    parts = []
+    for group in get_dq_commands():
+        for command in group.subcommands:
+            rows = [f"| {_flags(arg)} | {arg.kwargs.get('help', '')} |" for arg in command.args]
+            table = "\n".join(["| argument | meaning |", "|---|---|", *rows])
+            parts.append(f"## `airflow {group.name} {command.name}`\n\n{command.help}.\n\n{table}")
+    return "\n\n".join(parts)
+
+
+def _flags(arg: Any) -> str:
+    shown = arg.kwargs.get("metavar")
+    if not arg.flags[0].startswith("-"):
+        return f"`{shown or arg.flags[0]}`"
+    value = "" if arg.kwargs.get("action") else f" {shown or arg.flags[0].lstrip('-').replace('-', '_').upper()}"
+    return ", ".join(f"`{flag}{value}`" for flag in arg.flags)
+
+
+def error_tree() -> str:
+    """The tree of exceptions, as the module draws it."""
+    intro, tree, closing = re.split(r"\n\n(?=    )|\n\n(?=\S)", _dedented(errors.__doc__ or ""), maxsplit=2)[-3:]
+    lines = "\n".join(line[4:] for line in tree.splitlines())
+    return f"```text\n{lines}\n```\n\n{closing.strip()}"
+
+
+def _dedented(text: str) -> str:
+    return text.split("::", 1)[1].join(["::", ""])
+
+
+GENERATED: dict[str, Callable[[], str]] = {"checks": checks, "ledger": ledger, "cli": cli, "errors": error_tree}
+
+_MARKER = re.compile(r"<!-- generated: (\w+) -->")
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """Put what is generated in the place of its marker."""
+    return _MARKER.sub(lambda marker: GENERATED[marker[1]](), markdown)
