@@ -152,6 +152,7 @@ class Check:
     :param source: where it was written, for error messages: ``checks/flights.yaml: rules[2]``
     :param named: the name was given by hand
     :param folds: its columns are bare SQL identifiers, which the database folds, not exact names
+    :param null_is_zero: a NULL counts as 0, as in Airflow's SQLColumnCheckOperator
     :param implied: made by the package, so that it counts only when it fails
     """
 
@@ -164,6 +165,7 @@ class Check:
     source: str | None = field(default=None, compare=False)
     named: bool = field(default=False, compare=False)
     folds: bool = field(default=False, compare=False)
+    null_is_zero: bool = field(default=False, compare=False)
     implied: bool = field(default=False, compare=False)
 
 

@@ -184,8 +184,8 @@ def _check_from_column_check(column: str, word: str, values: Any, where: str) ->
         name=f"{column}.{word}",
         partition_clause=values.get("partition_clause"),
     )
-    # The operator pastes the column into its SQL, where the database folds it.
-    return replace(made, folds=True)
+    # The operator pastes the column into its SQL, where the database folds it, and has accept_none=True.
+    return replace(made, folds=True, null_is_zero=True)
 
 
 def _check_from_statement(name: str, values: Mapping[str, Any], where: str) -> Check:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 import statistics
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,7 +26,7 @@ HELD, GRACE = 0.010, 0.020
 READ = 100
 """Rows that a read looks at: all of one version, or it saw a mix."""
 
-_LOCKS = re.compile(r"ACCESS EXCLUSIVE|^TRUNCATE|^DROP TABLE bench")
+_BLOCKS_READERS = re.compile("ACCESS EXCLUSIVE|^TRUNCATE")
 _SOURCE = (
     "SELECT g::bigint AS id, 0 AS version, (g % 16)::text AS carrier, g % 1000 / 10.0::float8 AS delay, "
     "timestamp '2013-01-01' + g * interval '1 second' AS at, 1 AS part"
@@ -157,24 +156,85 @@ def _publish(number: int, mode: str, table: str, key: dict[str, Any] | None = No
 
 
 def _fill_another(uri: str, number: int) -> list[Sent]:
-    with _by_hand(uri) as send:
-        send(f"CREATE TABLE bench.another AS {_select(number)}")
-        send("ALTER TABLE bench.another ADD PRIMARY KEY (id)")
-        send("DROP TABLE IF EXISTS bench.another")
-        return send.messages  # type: ignore[attr-defined, no-any-return]
+    another = "bench.another"
+    return _by_hand(
+        uri, f"CREATE TABLE {another} AS {_select(number)}", f"ALTER TABLE {another} ADD PRIMARY KEY (id)",
+        f"DROP TABLE {another}",
+    )  # fmt: skip
 
 
 def _truncate(uri: str, number: int) -> list[Sent]:
-    with _by_hand(uri) as send:
-        for sql in ("BEGIN", "TRUNCATE bench.truncated", f"INSERT INTO bench.truncated {_select(number)}", "COMMIT"):
-            send(sql)
-        return send.messages  # type: ignore[attr-defined, no-any-return]
+    table = "bench.truncated"
+    return _by_hand(uri, "BEGIN", f"TRUNCATE {table}", f"INSERT INTO {table} {_select(number)}", "COMMIT")
 
 
 def _drop(uri: str, number: int) -> list[Sent]:
-    with _by_hand(uri) as send:
-        send("DROP TABLE bench.dropped")
-        send(f"CREATE TABLE bench.dropped AS {_select(number)}")
-        send("ALTER TABLE bench.dropped ADD PRIMARY KEY (id)")
-        send("COMMIT")
-        return send.messages  # type: ignore[attr-defined, no-any-return]
+    table = "bench.dropped"
+    return _by_hand(
+        uri, f"DROP TABLE {table}", f"CREATE TABLE {table} AS {_select(number)}",
+        f"ALTER TABLE {table} ADD PRIMARY KEY (id)",
+    )  # fmt: skip
+
+
+def _by_hand(uri: str, *statements: str) -> list[Sent]:
+    messages = []
+    with psycopg.connect(uri, autocommit=True) as connection:
+        for sql in statements:
+            started = time.monotonic()
+            connection.execute(sql)
+            messages.append(Sent(sql, started, time.monotonic()))
+    return messages
+
+
+# -- what readers made of it
+
+
+def _watch(uri: str, table: str, exchange: Callable[[], list[Sent]]) -> Watched:
+    sql = f"SELECT count(*), min(version), max(version) FROM bench.{table} WHERE id <= {READ}"
+    with reading(uri, sql) as reads:
+        time.sleep(0.2)
+        started = time.monotonic()
+        messages = exchange()
+        ended = time.monotonic()
+        time.sleep(0.2)
+    transaction = _transaction(messages)
+    first, last = transaction[0].started, transaction[-1].ended
+    granted = next((m.ended for m in transaction if _BLOCKS_READERS.search(m.sql)), None)
+    return Watched(
+        seconds=ended - started,
+        critical=last - first,
+        held=0.0 if granted is None else last - granted,
+        felt=None if granted is None else _felt(reads, granted, last),
+        wait=longest(reads, first, last) or 0.0,
+        anywhere=longest(reads, started, ended) or 0.0,
+        reads=len(reads),
+        wrong=sum(read.seen is not None and not _one_version(read.seen) for read in reads),
+        failed=sum(read.seen is None for read in reads),
+    )
+
+
+def _transaction(messages: list[Sent]) -> list[Sent]:
+    """The messages of the transaction that made the rows visible; all, if there was none."""
+    begins = [number for number, m in enumerate(messages) if m.sql.startswith("BEGIN")]
+    for begin in reversed(begins):
+        end = next(number for number in range(begin, len(messages)) if messages[number].sql in ("COMMIT", "ROLLBACK"))
+        if len(begins) == 1 or any('"publication"' in m.sql for m in messages[begin:end]):
+            return messages[begin : end + 1]
+    return messages
+
+
+def _felt(reads: list[Read], granted: float, answered: float) -> float | None:
+    return min((read.ended - granted for read in reads if granted <= read.started <= answered), default=None)
+
+
+def _one_version(seen: list[Any]) -> bool:
+    rows, oldest, newest = seen
+    return bool(rows == READ and oldest == newest)
+
+
+def _agree(connection: psycopg.Connection[Any]) -> bool:
+    answers = {
+        connection.execute(f"SELECT count(*), sum(id), sum(delay)::numeric(20, 2), max(at) FROM bench.{table}").fetchone()
+        for table in ("source", "swapped", "attached", "overwritten", "truncated", "dropped")
+    }
+    return len(answers) == 1

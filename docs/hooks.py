@@ -7,6 +7,7 @@ The tests call the same functions.
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -150,13 +151,9 @@ def _flags(arg: Any) -> str:
 
 def error_tree() -> str:
     """The tree of exceptions, as the module draws it."""
-    intro, tree, closing = re.split(r"\n\n(?=    )|\n\n(?=\S)", _dedented(errors.__doc__ or ""), maxsplit=2)[-3:]
-    lines = "\n".join(line[4:] for line in tree.splitlines())
-    return f"```text\n{lines}\n```\n\n{closing.strip()}"
-
-
-def _dedented(text: str) -> str:
-    return text.split("::", 1)[1].join(["::", ""])
+    _, _, drawn = (errors.__doc__ or "").partition("::\n\n")
+    tree, _, closing = drawn.partition("\n\n")
+    return f"```text\n{textwrap.dedent(tree)}\n```\n\n{closing.strip()}"
 
 
 GENERATED: dict[str, Callable[[], str]] = {"checks": checks, "ledger": ledger, "cli": cli, "errors": error_tree}

@@ -31,6 +31,10 @@ class LedgerSql(Names):
         """Statements that make the ledger's schema."""
         return (f"CREATE SCHEMA IF NOT EXISTS {self.identifier(schema)}",)
 
+    def find_schema(self, schema: str) -> str | None:
+        """A query that yields a row if the schema exists; None if the database has no such question."""
+        return None
+
     def lock_ledger(self, schema: str) -> Sequence[str]:
         """Statements that keep others from making the ledger at the same time, until the transaction ends."""
         return ()

@@ -53,7 +53,7 @@ WITH rel AS (
   UNION ALL SELECT 'pg_publication_rel'::regclass, oid FROM pg_catalog.pg_publication_rel WHERE prrelid = $1
 )
 SELECT 'relation', '', jsonb_build_object(
-    'kind', c.relkind, 'owner', pg_get_userbyid(c.relowner), 'persistence', c.relpersistence,
+    'kind', c.relkind, 'schema', c.nspname, 'owner', pg_get_userbyid(c.relowner), 'persistence', c.relpersistence,
     'options', c.reloptions, 'toast_options', (SELECT t.reloptions FROM pg_class t WHERE t.oid = c.reltoastrelid),
     'tablespace', (SELECT s.spcname FROM pg_tablespace s WHERE s.oid = c.reltablespace),
     'replica_identity', c.relreplident, 'method', (SELECT m.amname FROM pg_am m WHERE m.oid = c.relam),
@@ -148,6 +148,11 @@ SELECT 'security label', format('%s %s', l.provider, l.objsubid), jsonb_build_ob
     'text', format('security label of %s', l.provider))
 FROM pg_seclabel l WHERE l.classoid = 'pg_class'::regclass AND l.objoid = $1
 UNION ALL
+SELECT 'row type', '', jsonb_build_object('acl', y.typacl, 'comment', obj_description(y.oid, 'pg_type'),
+    'text', 'privileges or a comment on its row type')
+FROM rel c JOIN pg_type y ON y.oid = c.reltype
+WHERE y.typacl IS NOT NULL OR obj_description(y.oid, 'pg_type') IS NOT NULL
+UNION ALL
 SELECT 'inheritance', i.inhparent::regclass::text,
     jsonb_build_object('text', format('inherits from %s', i.inhparent::regclass))
 FROM pg_inherits i WHERE i.inhrelid = $1
@@ -158,13 +163,16 @@ FROM pg_inherits i WHERE i.inhparent = $1
 UNION ALL
 SELECT DISTINCT 'dependent', x.described, jsonb_build_object('text', x.described)
 FROM (
-  SELECT CASE WHEN d.classid = 'pg_rewrite'::regclass
-              THEN (SELECT format('view %s', r.ev_class::regclass) FROM pg_rewrite r WHERE r.oid = d.objid)
-              ELSE pg_describe_object(d.classid, d.objid, d.objsubid) END AS described
+  SELECT coalesce((SELECT format('view %s', r.ev_class::regclass) FROM pg_rewrite r
+                   WHERE d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid AND r.rulename = '_RETURN'),
+                  pg_describe_object(d.classid, d.objid, d.objsubid)) AS described
   FROM own o JOIN pg_depend d ON d.refclassid = o.classid AND d.refobjid = o.objid
   WHERE NOT EXISTS (SELECT 1 FROM own m WHERE m.classid = d.classid AND m.objid = d.objid)
     AND NOT (d.classid = 'pg_constraint'::regclass AND EXISTS (
         SELECT 1 FROM pg_constraint k WHERE k.oid = d.objid AND k.confrelid = $1))
+    -- What a foreign key works with is said by the foreign key.
+    AND NOT (d.classid = 'pg_trigger'::regclass AND EXISTS (
+        SELECT 1 FROM pg_trigger g WHERE g.oid = d.objid AND g.tgisinternal))
     -- Stages of other runs are no one's but ours, and go before the table does.
     AND NOT (d.classid = 'pg_attrdef'::regclass AND EXISTS (
         SELECT 1 FROM pg_attrdef f JOIN pg_description m ON m.objoid = f.adrelid AND m.objsubid = 0
@@ -209,6 +217,10 @@ class CatalogSql(Names):
     def features(self, oid: int) -> str:
         """Every object on the table, as rows of (kind, name, detail)."""
         return f"EXECUTE airflow_dataquality_features ({int(oid)})"
+
+    def find_schema(self, schema: str) -> str | None:
+        """A row if the schema exists."""
+        return f"SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = {self.text(schema)}"
 
     def current_schema(self) -> str:
         """Where a table without a schema would be created."""

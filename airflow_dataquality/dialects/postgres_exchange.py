@@ -53,9 +53,14 @@ class ExchangeSql(Names):
         """Run prepared statements without planning them again, and without compiling them."""
         return "SET LOCAL plan_cache_mode = force_generic_plan", "SET LOCAL jit = off"
 
-    def is_member(self, role: str) -> str:
-        """Whether this connection may act as the role, and so hand a table over to it."""
-        return f"SELECT pg_has_role(current_user, {self.text(role)}, 'MEMBER')"
+    def may_be(self, role: str) -> str:
+        """Whether this connection may SET ROLE; and whether it has the role's rights without.
+
+        They are apart since Postgres 16. https://www.postgresql.org/docs/current/role-membership.html
+        """
+        name = self.text(role)
+        word = "CASE WHEN current_setting('server_version_num')::int < 160000 THEN 'MEMBER' ELSE 'SET' END"
+        return f"SELECT pg_has_role(current_user, {name}, {word}), pg_has_role(current_user, {name}, 'USAGE')"
 
     def no_jit(self) -> str:
         """Compiling a wide aggregate takes longer than running it: 2 to 3 times, measured."""
@@ -235,7 +240,9 @@ class ExchangeSql(Names):
         target = ("ONLY " if only else "") + self.table(table)
         sets = ", ".join(f"{self.identifier(c)} = s.{self.identifier(c)}" for c in rest)
         scope = f" AND {where}" if where else ""
-        differ = f"ROW({self.identifiers(rest, of='t')}) *<> ROW({self.identifiers(rest, of='s')})"
+        # Two bare rows would be compared column by column, for which there is no such operator.
+        rows = (f"CAST(ROW({self.identifiers(rest, of=alias)}) AS record)" for alias in "ts")
+        differ = " *<> ".join(rows)
         return (
             f"UPDATE {target} AS t SET {sets} FROM {self.table(stage)} AS s WHERE {self._same(key)}{scope} AND {differ}"
         )
@@ -273,7 +280,8 @@ class ExchangeSql(Names):
         """Strategy, key columns (NULL for an expression), and whether there is a DEFAULT partition."""
         return (
             "SELECT p.partstrat::text, ARRAY(SELECT (SELECT a.attname FROM pg_attribute a "
-            "WHERE a.attrelid = p.partrelid AND a.attnum = k.n) FROM unnest(p.partattrs::int2[]) WITH ORDINALITY AS k (n, i) ORDER BY k.i)::text[], "
+            "WHERE a.attrelid = p.partrelid AND a.attnum = k.n) "
+            "FROM unnest(p.partattrs::int2[]) WITH ORDINALITY AS k (n, i) ORDER BY k.i)::text[], "
             f"p.partdefid <> 0 FROM pg_partitioned_table p WHERE p.partrelid = {int(oid)}"
         )
 

@@ -8,10 +8,10 @@ from typing import Any
 
 from airflow_dataquality.engine.partitions import attach_obstacles
 from airflow_dataquality.engine.settings import MODES, Settings
-from airflow_dataquality.engine.target import Target
+from airflow_dataquality.engine.target import Target, rights_missing
 from airflow_dataquality.errors import ExchangeRefused, did_you_mean
 from airflow_dataquality.model import Partition
-from airflow_dataquality.plans.features import Features, swap_obstacles
+from airflow_dataquality.plans.features import swap_obstacles
 
 log = logging.getLogger(__name__)
 
@@ -61,19 +61,11 @@ class Choice:
         assert target.features is not None
         possible: dict[str, list[str]] = {}
         if target.partitioned and self.partition.key:
-            possible["attach"] = attach_obstacles(self.session, target, self.partition) + self._ownership(
-                target.features
-            )
+            possible["attach"] = attach_obstacles(self.session, target, self.partition)
         elif not target.partitioned and not self.partition.key:
-            possible["swap"] = swap_obstacles(target.features) + self._ownership(target.features)
+            possible["swap"] = swap_obstacles(target.features) + rights_missing(self.session, target.features)
         possible["overwrite"] = [line for _, line in self._side_effects(target)]
         return possible
-
-    def _ownership(self, features: Features) -> list[str]:
-        owner = features.relation["owner"]
-        if self.session.query(self.sql.is_member(owner))[0][0]:
-            return []
-        return [f"owner {owner}, of which this connection's role is no member"]
 
     def _side_effects(self, target: Target) -> list[tuple[str, str]]:
         rows = self.session.query(self.sql.side_effects(target.oid))

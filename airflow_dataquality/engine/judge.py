@@ -17,9 +17,8 @@ _VALUES: dict[str, tuple[type, ...]] = {
     "number": (int, float, Decimal),
     "text": (str,),
     "time": (date, str),
-    "boolean": (bool,),
 }
-"""Which Python values a column of a category is compared with."""
+"""Which Python values a column of a category is compared with. A boolean is a number to some databases."""
 
 
 def resolve(checks: Iterable[Check], columns: Sequence[Column], *, dialect: Dialect) -> tuple[Check, ...]:
@@ -70,9 +69,9 @@ def _misfits(check: Check, column: Column, dialect: Dialect) -> Iterator[tuple[s
         yield f"{word} needs a column of category {kind.category}; {column.name} is {column.type}", "name another"
     if word in ("min", "max") and column.category in dialect.unordered:
         yield f"{word} has no meaning on {column.name}, which is {column.type}", "use values_outside or a custom_sql"
-    if word == "values_outside":
+    elif word == "values_outside":
         yield from _wrong_values(check.metric.param("values"), column, "values holds")
-    if kind.value == "scalar" and check.metric.columns:
+    elif kind.value == "scalar" and check.metric.columns:
         bounds = [bound for bound in (check.expect.low, check.expect.high) if bound is not None]
         yield from _wrong_values(bounds, column, "the condition holds")
 
@@ -120,6 +119,8 @@ def _judged(check: Check, found: Measurement) -> Result:
         return Result(check, None, Status.SKIP, found.absent)
     if found.rows == 0 and not KINDS[check.metric.kind].counts_empty:
         return Result(check, None, Status.SKIP, "no rows to check")
+    if value is None and check.null_is_zero:
+        value, found = 0, replace(found, detail="it is NULL, which SQLColumnCheckOperator takes as 0")
     if value is None:
         return _without_value(check)
     try:

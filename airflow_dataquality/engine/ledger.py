@@ -137,8 +137,11 @@ class Ledger:
                 self.session.query(statement)
             if self.session.columns(version):
                 return
-            for statement in self.dialect.create_schema(self.schema):
-                self.session.execute(statement)
+            # Asked first: IF NOT EXISTS wants the right to create schemas even where the schema exists.
+            find = self.dialect.find_schema(self.schema)
+            if find is None or not self.session.query(find):
+                for statement in self.dialect.create_schema(self.schema):
+                    self.session.execute(statement)
             for name, columns in TABLES.items():
                 for statement in self.dialect.create_ledger_table(
                     self.table(name), {column: kind for column, (kind, _) in columns.items()}

@@ -53,7 +53,7 @@ class Locks:
         """A transaction in which nobody else publishes the same rows."""
         sql, table = self.sql, self.partition.table
         with self.session.transaction():
-            self.session.execute(sql.lock_timeout(0))
+            self.session.execute(sql.lock_timeout(None))
             self._advise(sql.lock_key("table", table.schema, table.name), shared=not whole)
             if not whole:
                 self._advise(sql.lock_key("partition", table.schema, table.name, self.partition.json), shared=False)

@@ -9,7 +9,7 @@ from typing import Any
 
 from airflow_dataquality.engine.session import Row
 from airflow_dataquality.engine.staging import features_of, oid_of
-from airflow_dataquality.engine.target import Target
+from airflow_dataquality.engine.target import Target, rights_missing
 from airflow_dataquality.model import Partition, Table
 from airflow_dataquality.plans.exchange import Wardrobe
 from airflow_dataquality.plans.features import Features, child_obstacles
@@ -84,7 +84,8 @@ def _slot_of_child(session: Any, child: Row, exact: str, partition: Partition) -
 def attach_obstacles(session: Any, target: Target, partition: Partition) -> list[str]:
     """What stands in the way of DETACH and ATTACH."""
     assert target.features is not None
-    parent = [
+    parent = rights_missing(session, target.features.without("grant"))
+    parent += [
         detail["text"]
         for kind in ("incoming foreign key", "foreign key", "trigger", "policy", "publication", "rule")
         for detail in target.features.of(kind).values()
@@ -92,7 +93,7 @@ def attach_obstacles(session: Any, target: Target, partition: Partition) -> list
     slot = find_slot(session, target, partition)
     if isinstance(slot, str):
         return [*parent, slot]
-    child = child_obstacles(slot.features) if slot.features else []
+    child = child_obstacles(slot.features) + rights_missing(session, slot.features) if slot.features else []
     invalid = [f"index {name} is invalid" for name, i in target.features.of("index").items() if not i["valid"]]
     return [*parent, *child, *invalid]
 

@@ -169,7 +169,7 @@ class _Publication:
 
         :raises ChecksFailed: if it cannot
         """
-        metrics = {check.metric for check in self.checks}
+        metrics = dict.fromkeys(check.metric for check in self.checks)
         problems = preflight(self.session, metrics, self._what(), columns=self.columns, production=self._production())
         if not problems:
             return

@@ -52,3 +52,14 @@ def _qualified(session: Any, table: Table) -> Table:
     if schema is None:
         raise ExchangeRefused(f"{table}: no schema in the search path exists", hint="write schema.table")
     return Table(table.name, schema)
+
+
+def rights_missing(session: Any, features: Features) -> list[str]:
+    """As whom this connection would have to act to make such a table and its grants, and may not."""
+    owner = features.relation["owner"]
+    grantors = {grant["grantor"] for grant in features.of("grant").values()} - {owner}
+    lines = [] if all(session.query(session.dialect.may_be(owner))[0]) else [f"owner {owner}, as whom we may not act"]
+    for grantor in sorted(grantors):
+        if not session.query(session.dialect.may_be(grantor))[0][0]:
+            lines.append(f"grants by {grantor}, as whom we may not act")
+    return lines

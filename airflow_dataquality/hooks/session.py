@@ -124,6 +124,8 @@ class DbApiSession:
 
     def run(self, plan: Plan) -> int:
         """Run a plan, in one transaction if it is atomic; the row count of the statement that counts."""
+        if not plan.statements:
+            return -1
         with self.transaction() if plan.atomic else contextlib.nullcontext():
             return self.send(plan)
 

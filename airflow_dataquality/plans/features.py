@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from airflow_dataquality.model import Table
+
 CARRIED = ("relation", "column", "constraint", "index", "sequence", "grant")
 """What a stage can be dressed in. Swap denies by default: a feature of any other kind stands in its way."""
 
@@ -100,8 +102,14 @@ def _index_obstacles(features: Features) -> list[str]:
 
 def _sequence_obstacles(features: Features) -> list[str]:
     """An identity's sequence is made anew, a serial's moves: only the latter keeps what hangs on it."""
-    return [
-        f"grants or a comment on the identity sequence {name}"
-        for name, sequence in features.of("sequence").items()
-        if sequence["identity"] and (sequence["acl"] or sequence["comment"])
-    ]
+    lines = []
+    for name, sequence in features.of("sequence").items():
+        if not sequence["identity"]:
+            continue
+        if sequence["acl"] or sequence["comment"]:
+            lines.append(f"grants or a comment on the identity sequence {name}")
+        if sequence["persistence"] != "p":
+            lines.append(f"the identity sequence {name} is not permanent")
+        if Table.parse(name).schema != features.relation["schema"]:
+            lines.append(f"the identity sequence {name} is in another schema")
+    return lines

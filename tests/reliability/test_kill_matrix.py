@@ -143,6 +143,7 @@ def _readers_see_old_or_new(connection: psycopg.Connection[Any], expected: _Expe
 
 def _converged(connection: psycopg.Connection[Any], expected: _Expected) -> None:
     """After another run."""
+    lab.await_alone(connection)
     assert lab.orders(connection) == expected.new
     assert lab.definitions(connection) == expected.definitions
     assert tuple(lab.beside(connection).values()) == expected.load.kept

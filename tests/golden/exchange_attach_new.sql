@@ -1,0 +1,77 @@
+BEGIN ISOLATION LEVEL READ COMMITTED;
+SELECT pg_advisory_xact_lock(#);
+INSERT INTO "dataquality"."ledger_version" ("version") VALUES (1);
+COMMIT;
+SELECT MAX("version") FROM "dataquality"."ledger_version";
+EXECUTE airflow_dataquality_features (#);
+SELECT * FROM (
+SELECT '2013-02-01' AS ds, i AS id, 'x' || i AS name FROM generate_series(1, 3) AS i
+) AS q LIMIT 0;
+SELECT pg_advisory_lock(#);
+BEGIN ISOLATION LEVEL READ COMMITTED;
+CREATE TABLE "w"."t__dq_stage_#" ("ds" date, "id" integer, "name" text);
+COMMENT ON TABLE "w"."t__dq_stage_#" IS '{"airflow_dataquality": {"role": "stage", "table": "w.t", "partition": "{}", "run_uid": "#", "at": "#"}}';
+EXECUTE airflow_dataquality_features (#);
+COMMIT;
+SELECT to_jsonb(CAST('2013-02-01' AS date)) #>> '{}';
+SELECT pg_has_role(current_user, 'postgres', CASE WHEN current_setting('server_version_num')::int < 160000 THEN 'MEMBER' ELSE 'SET' END), pg_has_role(current_user, 'postgres', 'USAGE');
+SELECT p.partstrat::text, ARRAY(SELECT (SELECT a.attname FROM pg_attribute a WHERE a.attrelid = p.partrelid AND a.attnum = k.n) FROM unnest(p.partattrs::int2[]) WITH ORDINALITY AS k (n, i) ORDER BY k.i)::text[], p.partdefid <> 0 FROM pg_partitioned_table p WHERE p.partrelid = #;
+SELECT 'FOR VALUES IN (' || CASE WHEN v IS NULL THEN 'NULL' WHEN pg_typeof(v) IN ('smallint'::regtype, 'integer'::regtype, 'bigint'::regtype, 'numeric'::regtype, 'boolean'::regtype) THEN v::text ELSE quote_literal(v) END || ')' FROM (SELECT CAST('2013-02-01' AS date) AS v) AS r;
+SELECT c.oid, n.nspname, c.relname, c.relkind::text, pg_get_expr(c.relpartbound, c.oid), pg_get_partition_constraintdef(c.oid) FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid JOIN pg_namespace n ON n.oid = c.relnamespace WHERE i.inhparent = # AND pg_get_expr(c.relpartbound, c.oid) <> 'DEFAULT' ORDER BY c.oid;
+BEGIN READ ONLY;
+SET LOCAL jit = off;
+EXPLAIN SELECT
+  COUNT(*),
+  COUNT(*) - COUNT("name"),
+  COUNT(*) - COUNT(CASE WHEN ("ds" = '2013-02-01') THEN 1 END)
+FROM "w"."t__dq_stage_#";
+COMMIT;
+BEGIN ISOLATION LEVEL READ COMMITTED;
+INSERT INTO "w"."t__dq_stage_#" ("ds", "id", "name")
+SELECT '2013-02-01' AS ds, i AS id, 'x' || i AS name FROM generate_series(1, 3) AS i;
+SELECT pg_current_xact_id()::xid::text;
+COMMIT;
+SELECT clock_timestamp()::text;
+SELECT l.virtualtransaction FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid WHERE l.locktype = 'virtualxid' AND l.mode = 'ExclusiveLock' AND a.pid <> pg_backend_pid() AND a.datid = (SELECT oid FROM pg_database WHERE datname = current_database()) AND a.query = '<insufficient privilege>';
+ANALYZE "w"."t__dq_stage_#";
+BEGIN READ ONLY;
+SET LOCAL jit = off;
+SELECT
+  COUNT(*),
+  COUNT(*) - COUNT("name"),
+  COUNT(*) - COUNT(CASE WHEN ("ds" = '2013-02-01') THEN 1 END)
+FROM "w"."t__dq_stage_#";
+COMMIT;
+INSERT INTO "dataquality"."check_result" ("run_uid", "table_schema", "table_name", "partition", "check_name", "metric", "column_name", "value", "value_text", "interval", "status", "severity", "dimension", "reason", "dag_id", "task_id", "run_id", "map_index", "try_number", "checked_at") VALUES ('#', 'w', 't', '{"ds": "2013-02-01"}', 'null_count(name)', 'null_count', 'name', 0.0, '0', '= 0', 'pass', 'error', 'completeness', 'null_count(name) is 0, expected = 0', NULL, NULL, NULL, NULL, NULL, clock_timestamp());
+EXECUTE airflow_dataquality_features (#);
+SELECT pg_has_role(current_user, 'postgres', CASE WHEN current_setting('server_version_num')::int < 160000 THEN 'MEMBER' ELSE 'SET' END), pg_has_role(current_user, 'postgres', 'USAGE');
+SELECT p.partstrat::text, ARRAY(SELECT (SELECT a.attname FROM pg_attribute a WHERE a.attrelid = p.partrelid AND a.attnum = k.n) FROM unnest(p.partattrs::int2[]) WITH ORDINALITY AS k (n, i) ORDER BY k.i)::text[], p.partdefid <> 0 FROM pg_partitioned_table p WHERE p.partrelid = #;
+SELECT 'FOR VALUES IN (' || CASE WHEN v IS NULL THEN 'NULL' WHEN pg_typeof(v) IN ('smallint'::regtype, 'integer'::regtype, 'bigint'::regtype, 'numeric'::regtype, 'boolean'::regtype) THEN v::text ELSE quote_literal(v) END || ')' FROM (SELECT CAST('2013-02-01' AS date) AS v) AS r;
+SELECT c.oid, n.nspname, c.relname, c.relkind::text, pg_get_expr(c.relpartbound, c.oid), pg_get_partition_constraintdef(c.oid) FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid JOIN pg_namespace n ON n.oid = c.relnamespace WHERE i.inhparent = # AND pg_get_expr(c.relpartbound, c.oid) <> 'DEFAULT' ORDER BY c.oid;
+SELECT p.partstrat::text, ARRAY(SELECT (SELECT a.attname FROM pg_attribute a WHERE a.attrelid = p.partrelid AND a.attnum = k.n) FROM unnest(p.partattrs::int2[]) WITH ORDINALITY AS k (n, i) ORDER BY k.i)::text[], p.partdefid <> 0 FROM pg_partitioned_table p WHERE p.partrelid = #;
+SELECT 'FOR VALUES IN (' || CASE WHEN v IS NULL THEN 'NULL' WHEN pg_typeof(v) IN ('smallint'::regtype, 'integer'::regtype, 'bigint'::regtype, 'numeric'::regtype, 'boolean'::regtype) THEN v::text ELSE quote_literal(v) END || ')' FROM (SELECT CAST('2013-02-01' AS date) AS v) AS r;
+SELECT c.oid, n.nspname, c.relname, c.relkind::text, pg_get_expr(c.relpartbound, c.oid), pg_get_partition_constraintdef(c.oid) FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid JOIN pg_namespace n ON n.oid = c.relnamespace WHERE i.inhparent = # AND pg_get_expr(c.relpartbound, c.oid) <> 'DEFAULT' ORDER BY c.oid;
+BEGIN ISOLATION LEVEL READ COMMITTED;
+CREATE INDEX "t_id_idx__dq_#_0" ON "w"."t__dq_stage_#" USING btree (id);
+COMMIT;
+BEGIN ISOLATION LEVEL READ COMMITTED;
+ALTER TABLE "w"."t__dq_stage_#" OWNER TO "postgres";
+COMMIT;
+ALTER TABLE "w"."t__dq_stage_#" ADD CONSTRAINT "t__dq_stage_#_in" CHECK ("ds" IS NOT NULL AND "ds" = '2013-02-01');
+SELECT a.pid FROM pg_stat_activity a WHERE a.datname = current_database() AND a.pid <> pg_backend_pid() AND a.backend_type = 'client backend' AND a.xact_start <= '#'::timestamptz AND age(a.backend_xmin) >= age('#'::xid);
+BEGIN ISOLATION LEVEL READ COMMITTED;
+SET LOCAL lock_timeout = 0;
+SELECT pg_try_advisory_xact_lock_shared(#);
+SELECT pg_try_advisory_xact_lock(#);
+SET LOCAL plan_cache_mode = force_generic_plan;
+SET LOCAL jit = off;
+INSERT INTO "dataquality"."metric" ("run_uid", "table_schema", "table_name", "partition", "column_name", "metric", "value", "state", "measured_at") VALUES ('#', 'w', 't', '{"ds": "2013-02-01"}', NULL, 'row_count', 3.0, 'published', clock_timestamp()), ('#', 'w', 't', '{"ds": "2013-02-01"}', 'name', 'null_count(name)', 0.0, 'published', clock_timestamp());
+INSERT INTO "dataquality"."publication" ("run_uid", "table_schema", "table_name", "partition", "mode", "rows", "previous_version", "score", "passed", "warned", "failed", "errored", "skipped", "dag_id", "task_id", "run_id", "map_index", "try_number", "published_at") VALUES ('#', 'w', 't', '{"ds": "2013-02-01"}', 'attach', 3, NULL, 1.0, 1, 0, 0, 0, 0, NULL, NULL, NULL, NULL, NULL, clock_timestamp());
+SET LOCAL lock_timeout = 100;
+LOCK TABLE "w"."t" IN SHARE UPDATE EXCLUSIVE MODE;
+ALTER TABLE "w"."t__dq_stage_#" RENAME TO "t_2013_02_01";
+ALTER INDEX "w"."t_id_idx__dq_#_0" RENAME TO "t_2013_02_01_t_id_idx_0";
+COMMENT ON TABLE "w"."t_2013_02_01" IS NULL;
+ALTER TABLE "w"."t" ATTACH PARTITION "w"."t_2013_02_01" FOR VALUES IN ('2013-02-01');
+ALTER TABLE "w"."t_2013_02_01" DROP CONSTRAINT "t__dq_stage_#_in";
+COMMIT;

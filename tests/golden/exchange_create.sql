@@ -1,0 +1,48 @@
+BEGIN ISOLATION LEVEL READ COMMITTED;
+SELECT pg_advisory_xact_lock(#);
+INSERT INTO "dataquality"."ledger_version" ("version") VALUES (1);
+COMMIT;
+SELECT MAX("version") FROM "dataquality"."ledger_version";
+SELECT * FROM (
+SELECT '2013-02-01' AS ds, i AS id, 'x' || i AS name FROM generate_series(1, 3) AS i
+) AS q LIMIT 0;
+SELECT pg_advisory_lock(#);
+BEGIN ISOLATION LEVEL READ COMMITTED;
+CREATE TABLE "w"."t__dq_stage_#" AS
+SELECT '2013-02-01' AS ds, i AS id, 'x' || i AS name FROM generate_series(1, 3) AS i
+WITH NO DATA;
+COMMENT ON TABLE "w"."t__dq_stage_#" IS '{"airflow_dataquality": {"role": "stage", "table": "w.t", "partition": "{}", "run_uid": "#", "at": "#"}}';
+EXECUTE airflow_dataquality_features (#);
+COMMIT;
+BEGIN READ ONLY;
+SET LOCAL jit = off;
+EXPLAIN SELECT
+  COUNT(*),
+  COUNT(*) - COUNT("name")
+FROM "w"."t__dq_stage_#";
+COMMIT;
+BEGIN ISOLATION LEVEL READ COMMITTED;
+INSERT INTO "w"."t__dq_stage_#" ("ds", "id", "name")
+SELECT '2013-02-01' AS ds, i AS id, 'x' || i AS name FROM generate_series(1, 3) AS i;
+SELECT pg_current_xact_id()::xid::text;
+COMMIT;
+SELECT clock_timestamp()::text;
+SELECT l.virtualtransaction FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid WHERE l.locktype = 'virtualxid' AND l.mode = 'ExclusiveLock' AND a.pid <> pg_backend_pid() AND a.datid = (SELECT oid FROM pg_database WHERE datname = current_database()) AND a.query = '<insufficient privilege>';
+ANALYZE "w"."t__dq_stage_#";
+BEGIN READ ONLY;
+SET LOCAL jit = off;
+SELECT
+  COUNT(*),
+  COUNT(*) - COUNT("name")
+FROM "w"."t__dq_stage_#";
+COMMIT;
+INSERT INTO "dataquality"."check_result" ("run_uid", "table_schema", "table_name", "partition", "check_name", "metric", "column_name", "value", "value_text", "interval", "status", "severity", "dimension", "reason", "dag_id", "task_id", "run_id", "map_index", "try_number", "checked_at") VALUES ('#', 'w', 't', '{}', 'null_count(name)', 'null_count', 'name', 0.0, '0', '= 0', 'pass', 'error', 'completeness', 'null_count(name) is 0, expected = 0', NULL, NULL, NULL, NULL, NULL, clock_timestamp());
+BEGIN ISOLATION LEVEL READ COMMITTED;
+SET LOCAL lock_timeout = 0;
+SELECT pg_try_advisory_xact_lock(#);
+SET LOCAL lock_timeout = 100;
+COMMENT ON TABLE "w"."t__dq_stage_#" IS NULL;
+ALTER TABLE "w"."t__dq_stage_#" RENAME TO "t";
+INSERT INTO "dataquality"."metric" ("run_uid", "table_schema", "table_name", "partition", "column_name", "metric", "value", "state", "measured_at") VALUES ('#', 'w', 't', '{}', NULL, 'row_count', 3.0, 'published', clock_timestamp()), ('#', 'w', 't', '{}', 'name', 'null_count(name)', 0.0, 'published', clock_timestamp());
+INSERT INTO "dataquality"."publication" ("run_uid", "table_schema", "table_name", "partition", "mode", "rows", "previous_version", "score", "passed", "warned", "failed", "errored", "skipped", "dag_id", "task_id", "run_id", "map_index", "try_number", "published_at") VALUES ('#', 'w', 't', '{}', 'create', 3, NULL, 1.0, 1, 0, 0, 0, 0, NULL, NULL, NULL, NULL, NULL, clock_timestamp());
+COMMIT;
