@@ -35,7 +35,7 @@ types: $(STAMP)  ## Check types
 	$(BIN)/mypy
 
 docs: $(STAMP)  ## Build the documentation into site/
-	$(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --config-file docs/mkdocs.yml
 
 bench: $(STAMP)  ## Measure against Airflow's own operators and hand-written SQL
 	$(BIN)/python -m benchmarks

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from datetime import timedelta
 from typing import Any
 
@@ -11,8 +12,8 @@ from airflow_dataquality.engine.ledger import Ledger, Run
 from airflow_dataquality.engine.publish import Load, publish
 from airflow_dataquality.engine.settings import Settings
 from airflow_dataquality.engine.target import locate
-from airflow_dataquality.errors import SpecError, TableError
-from airflow_dataquality.hooks.session import open_session
+from airflow_dataquality.errors import TableError
+from airflow_dataquality.hooks.session import DbApiSession, open_exchange
 from airflow_dataquality.model import Partition, Scalar, Table
 
 
@@ -75,18 +76,8 @@ def rollback(
         return {**outcome.as_dict(), "from": str(newest)}
 
 
-def _session(conn_id: str) -> Any:
+def _session(conn_id: str) -> AbstractContextManager[DbApiSession]:
     from airflow.providers.common.compat.sdk import BaseHook
 
     connection: Any = BaseHook.get_connection(conn_id)
-    hook = connection.get_hook()
-    session = open_session(hook)
-    if not _can_exchange(hook):
-        raise SpecError(f"connection {conn_id!r} is {hook.conn_type}, not Postgres", hint="name the warehouse's")
-    return session
-
-
-def _can_exchange(hook: Any) -> bool:
-    from airflow_dataquality.dialects import dialect_for
-
-    return dialect_for(hook.conn_type).can_exchange
+    return open_exchange(connection.get_hook())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import re
 import statistics
 import subprocess
@@ -82,7 +81,6 @@ def _building(make: Callable[[int], Any], count: int) -> Callable[[], int]:
     from airflow.sdk import DAG
 
     def build() -> int:
-        gc.collect()
         with DAG("benchmark", schedule=None, start_date=datetime(2013, 1, 1, tzinfo=UTC)) as dag:
             for number in range(count):
                 make(number)

@@ -20,7 +20,8 @@ SELECT oid, oid::regclass::text FROM tree ORDER BY 2
 """
 
 # Left out: numbers of objects, where they are stored, what VACUUM and ANALYZE count, gaps that dropped columns left,
-# flags that say "there was once" (relhassubclass …), and what is said in words beside.
+# flags that say "there was once" (relhassubclass …), triggers of constraints, whose names are numbers, and what is said in
+# words beside.
 _SECTIONS: dict[str, LiteralString] = {
     "relation": """
         SELECT to_jsonb(c) - '{oid,relfilenode,reltype,relpages,reltuples,relallvisible,relallfrozen,relfrozenxid,
@@ -115,7 +116,9 @@ _SECTIONS: dict[str, LiteralString] = {
         )
         SELECT DISTINCT to_jsonb(pg_describe_object(d.classid, d.objid, d.objsubid))
         FROM own JOIN pg_depend d ON d.refclassid = own.class AND d.refobjid = own.oid
-        WHERE pg_describe_object(d.classid, d.objid, d.objsubid) NOT LIKE '%%pg_toast%%'""",
+        WHERE pg_describe_object(d.classid, d.objid, d.objsubid) NOT LIKE '%%pg_toast%%'
+          AND NOT EXISTS (SELECT 1 FROM pg_trigger t WHERE d.classid = 'pg_trigger'::regclass AND t.oid = d.objid
+                          AND t.tgisinternal)""",
 }
 
 

@@ -58,7 +58,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
 def test_sweep(calls: list[tuple[Any, ...]], capsys: pytest.CaptureFixture[str]) -> None:
     run("sweep")
     run("sweep", "--conn-id", "other", "--schema", "analytics", "--ttl", "36h", "--dry-run")
-    defaults = {"schema": None, "ttl": timedelta(days=7), "dry_run": False, "ledger_schema": "dataquality"}
+    defaults = {"schema": None, "ttl": timedelta(days=7), "dry_run": False}
     given = {**defaults, "schema": "analytics", "ttl": timedelta(hours=36), "dry_run": True}
     assert calls == [("warehouse", defaults), ("other", given)]
     out = capsys.readouterr().out
@@ -68,9 +68,12 @@ def test_sweep(calls: list[tuple[Any, ...]], capsys: pytest.CaptureFixture[str])
 
 def test_rollback(calls: list[tuple[Any, ...]], capsys: pytest.CaptureFixture[str]) -> None:
     run("rollback", "analytics.daily_flights", "--partition", "ds=2013-02-01", "region=a=b")
-    run("rollback", "analytics.daily_flights")
-    partitions = [call[2]["partition"] for call in calls]
-    assert partitions == [{"ds": "2013-02-01", "region": "a=b"}, None]
+    run("rollback", "analytics.daily_flights", "--ledger-schema", "ledger", "--dry-run")
+    defaults = {"partition": None, "ledger_schema": "dataquality", "dry_run": False}
+    assert calls == [
+        ("warehouse", "analytics.daily_flights", {**defaults, "partition": {"ds": "2013-02-01", "region": "a=b"}}),
+        ("warehouse", "analytics.daily_flights", {**defaults, "ledger_schema": "ledger", "dry_run": True}),
+    ]
     assert "exchange: swap" in capsys.readouterr().out
 
 

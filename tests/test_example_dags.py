@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from airflow_dataquality import examples
+from airflow_dataquality import examples, maintenance
 from airflow_dataquality.demo import flights, report
 from airflow_dataquality.demo.postgres import EmbeddedPostgres
 from support import Warehouse
@@ -81,9 +81,16 @@ def test_blocks_the_corrupted_batch(warehouse: Warehouse, outcome: Callable[[str
     assert rows(warehouse, "analytics.daily_flights") == before
 
 
-def test_publishes_a_whole_table_by_swapping_it(outcome: Callable[[str, date], report.Outcome]) -> None:
-    modes = [outcome("dq_publish_from_yaml", day).mode for day in (DAY, NEXT_DAY)]
-    assert modes == ["create", "swap"]
+def test_publishes_a_whole_table_and_rolls_it_back(
+    warehouse: Warehouse, outcome: Callable[[str, date], report.Outcome]
+) -> None:
+    table = "analytics.airline_punctuality"
+    assert outcome("dq_publish_from_yaml", DAY).mode == "create"
+    first = rows(warehouse, table)
+    assert outcome("dq_publish_from_yaml", NEXT_DAY).mode == "swap"
+    assert rows(warehouse, table) != first
+    maintenance.rollback(warehouse.conn_id, table)
+    assert rows(warehouse, table) == first
 
 
 def test_checks_a_table_that_exists(outcome: Callable[[str, date], report.Outcome]) -> None:

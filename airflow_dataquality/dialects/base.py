@@ -22,8 +22,6 @@ class Dialect(LedgerSql, MetricSql):
 
     name = "ansi"
     begin = "BEGIN"
-    can_exchange = False
-    """Whether tables can be published here."""
 
     @property
     def session_setup(self) -> Sequence[str]:

@@ -53,7 +53,7 @@ WITH rel AS (
   UNION ALL SELECT 'pg_publication_rel'::regclass, oid FROM pg_catalog.pg_publication_rel WHERE prrelid = $1
 )
 SELECT 'relation', '', jsonb_build_object(
-    'kind', c.relkind, 'schema', c.nspname, 'owner', pg_get_userbyid(c.relowner), 'persistence', c.relpersistence,
+    'kind', c.relkind, 'owner', pg_get_userbyid(c.relowner), 'persistence', c.relpersistence,
     'options', c.reloptions, 'toast_options', (SELECT t.reloptions FROM pg_class t WHERE t.oid = c.reltoastrelid),
     'tablespace', (SELECT s.spcname FROM pg_tablespace s WHERE s.oid = c.reltablespace),
     'replica_identity', c.relreplident, 'method', (SELECT m.amname FROM pg_am m WHERE m.oid = c.relam),

@@ -42,7 +42,6 @@ WHERE c.relreplident = 'n' OR (c.relreplident = 'd' AND NOT EXISTS (
 class ExchangeSql(Names):
     """Statements of the exchange. Details are those of features."""
 
-    can_exchange = True
     begin = "BEGIN ISOLATION LEVEL READ COMMITTED"  # an earlier snapshot would not see the publication waited for
 
     def lock_timeout(self, seconds: float | None) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from typing import Any
 
 from airflow_dataquality.engine.partitions import attach_obstacles
+from airflow_dataquality.engine.session import ExchangeSession
 from airflow_dataquality.engine.settings import MODES, Settings
 from airflow_dataquality.engine.target import Target, rights_missing
 from airflow_dataquality.errors import ExchangeRefused, did_you_mean
@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 class Choice:
     """The modes that fit a partition of a table."""
 
-    def __init__(self, session: Any, settings: Settings, partition: Partition) -> None:
+    def __init__(self, session: ExchangeSession, settings: Settings, partition: Partition) -> None:
         self.session, self.sql, self.settings, self.partition = session, session.dialect, settings, partition
 
     def modes(self, target: Target) -> list[str]:
@@ -68,6 +68,7 @@ class Choice:
         return possible
 
     def _side_effects(self, target: Target) -> list[tuple[str, str]]:
+        assert target.oid is not None
         rows = self.session.query(self.sql.side_effects(target.oid))
         return [(name, line) for name, line in rows if name not in self.settings.allow_side_effects]
 

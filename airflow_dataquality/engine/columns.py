@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from airflow_dataquality.engine import staging
+from airflow_dataquality.engine.session import ExchangeSession
 from airflow_dataquality.engine.target import Target
 from airflow_dataquality.errors import PartitionError, SchemaDrift, TableError, did_you_mean
 from airflow_dataquality.model import Column, Scalar, Table
@@ -52,7 +53,7 @@ class Shape:
         }
 
 
-def shape_of(session: Any, target: Target, load: Any) -> Shape:
+def shape_of(session: ExchangeSession, target: Target, load: Any) -> Shape:
     """Describe the SELECT, without running it, and compare its columns with the table's.
 
     :raises TableError: if the SELECT is not one, or names a column twice or not at all
@@ -72,7 +73,7 @@ def shape_of(session: Any, target: Target, load: Any) -> Shape:
     return Shape(load.select, names, _types(session, target, load.select, extra), target.features)
 
 
-def _names(session: Any, select: str) -> list[str]:
+def _names(session: ExchangeSession, select: str) -> list[str]:
     try:
         names: list[str] = session.names(session.dialect.describe_select(select))
     except Exception as error:
@@ -111,7 +112,7 @@ def _drift(target: Target, names: Sequence[str], *, append: bool) -> list[str]:
     return extra
 
 
-def _types(session: Any, target: Target, select: str, extra: Sequence[str]) -> dict[str, str]:
+def _types(session: ExchangeSession, target: Target, select: str, extra: Sequence[str]) -> dict[str, str]:
     if not extra:
         return {}
     probe = beside(target.table, "probe", "probe", session.dialect.max_name_bytes)
@@ -124,7 +125,7 @@ def _types(session: Any, target: Target, select: str, extra: Sequence[str]) -> d
     return {name: types[name] for name in extra}
 
 
-def canonical_key(session: Any, key: Mapping[str, Scalar], columns: Sequence[Column]) -> dict[str, Scalar]:
+def canonical_key(session: ExchangeSession, key: Mapping[str, Scalar], columns: Sequence[Column]) -> dict[str, Scalar]:
     """The partition's values as their columns' types print them: one spelling for one partition.
 
     :raises PartitionError: if a value is not of its column's type

@@ -8,13 +8,13 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from airflow_dataquality.engine import staging
 from airflow_dataquality.engine.attach import attach
 from airflow_dataquality.engine.choice import Choice
 from airflow_dataquality.engine.ledger import Run
 from airflow_dataquality.engine.locks import Locks
+from airflow_dataquality.engine.session import ExchangeSession
 from airflow_dataquality.engine.settings import Settings
 from airflow_dataquality.engine.staging import Mark, Stage, features_of, oid_of
 from airflow_dataquality.engine.target import Changed, Target, locate
@@ -35,7 +35,7 @@ class Exchange:
     """
 
     def __init__(
-        self, session: Any, settings: Settings, stage: Stage, partition: Partition, run: Run, *,
+        self, session: ExchangeSession, settings: Settings, stage: Stage, partition: Partition, run: Run, *,
         columns: Sequence[str], appended: dict[str, str], record: Callable[[str, Table | None], None],
     ) -> None:  # fmt: skip
         self.session, self.sql = session, session.dialect

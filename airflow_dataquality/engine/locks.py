@@ -7,8 +7,8 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
+from airflow_dataquality.engine.session import ExchangeSession
 from airflow_dataquality.engine.settings import Settings
 from airflow_dataquality.engine.staging import Stage
 from airflow_dataquality.errors import ExchangeTimeout
@@ -22,7 +22,7 @@ _RETRY = {"55P03": "a lock was not free", "40P01": "deadlock", "40001": "seriali
 class Locks:
     """Waiting for others, for a bounded time, without making readers wait."""
 
-    def __init__(self, session: Any, settings: Settings, partition: Partition) -> None:
+    def __init__(self, session: ExchangeSession, settings: Settings, partition: Partition) -> None:
         self.session, self.sql, self.settings, self.partition = session, session.dialect, settings, partition
 
     def attempts(self, action: Callable[[], None]) -> None:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass, replace
-from typing import Any
 
-from airflow_dataquality.engine.session import Row
+from airflow_dataquality.engine.session import ExchangeSession, Row
 from airflow_dataquality.engine.staging import features_of, oid_of
 from airflow_dataquality.engine.target import Target, rights_missing
 from airflow_dataquality.model import Partition, Table
@@ -40,7 +39,7 @@ class Slot:
         return replace(clothes, indexes=names)
 
 
-def find_slot(session: Any, target: Target, partition: Partition) -> Slot | str:
+def find_slot(session: ExchangeSession, target: Target, partition: Partition) -> Slot | str:
     """The place of exactly these rows; or why there is none, so that the rows must be overwritten."""
     assert target.features is not None
     assert target.oid is not None
@@ -62,7 +61,7 @@ def find_slot(session: Any, target: Target, partition: Partition) -> Slot | str:
     return _slot_of_child(session, child, exact, partition)
 
 
-def _holder(session: Any, oid: int, column: str, value: str) -> Row | None:
+def _holder(session: ExchangeSession, oid: int, column: str, value: str) -> Row | None:
     """The partition that the value belongs to; None if there is none."""
     sql = session.dialect
     children = {int(row[0]): row for row in session.query(sql.partitions(oid))}
@@ -72,7 +71,7 @@ def _holder(session: Any, oid: int, column: str, value: str) -> Row | None:
     return None if number is None else children[int(number)]
 
 
-def _slot_of_child(session: Any, child: Row, exact: str, partition: Partition) -> Slot | str:
+def _slot_of_child(session: ExchangeSession, child: Row, exact: str, partition: Partition) -> Slot | str:
     oid, schema, name, relkind, bound, _ = child
     if relkind != "r":
         return f"its partition {name} is partitioned again"
@@ -81,7 +80,7 @@ def _slot_of_child(session: Any, child: Row, exact: str, partition: Partition) -
     return Slot(Table(name, schema), bound, features_of(session, int(oid)))
 
 
-def attach_obstacles(session: Any, target: Target, partition: Partition) -> list[str]:
+def attach_obstacles(session: ExchangeSession, target: Target, partition: Partition) -> list[str]:
     """What stands in the way of DETACH and ATTACH."""
     assert target.features is not None
     parent = rights_missing(session, target.features.without("grant"))
@@ -98,7 +97,7 @@ def attach_obstacles(session: Any, target: Target, partition: Partition) -> list
     return [*parent, *child, *invalid]
 
 
-def _name_of_a_new_child(session: Any, table: Table, value: str) -> Table:
+def _name_of_a_new_child(session: ExchangeSession, table: Table, value: str) -> Table:
     """``daily_flights_2013_02_02``, as people name them; with a hash where that is taken, too long or ambiguous."""
     limit = session.dialect.max_name_bytes
     plain = Table(f"{table.name}_{value.replace('-', '_')}", table.schema)
@@ -109,7 +108,7 @@ def _name_of_a_new_child(session: Any, table: Table, value: str) -> Table:
     return Table(shorten(table.name, f"_{digest}", limit), table.schema)
 
 
-def guard(session: Any, stage: Table, partition: Partition) -> str:
+def guard(session: ExchangeSession, stage: Table, partition: Partition) -> str:
     """Prove before the exchange that every staged row is in bounds, so that ATTACH need not scan under its lock."""
     sql = session.dialect
     ((column, value),) = partition.key

@@ -15,6 +15,7 @@ from airflow_dataquality.engine.exchange import Exchange
 from airflow_dataquality.engine.judge import judge, resolve
 from airflow_dataquality.engine.ledger import Ledger, Run
 from airflow_dataquality.engine.measure import measure, preflight
+from airflow_dataquality.engine.session import ExchangeSession
 from airflow_dataquality.engine.settings import Settings
 from airflow_dataquality.engine.staging import Mark, Stage
 from airflow_dataquality.engine.target import Target, locate
@@ -92,7 +93,7 @@ class Outcome:
         }
 
 
-def publish(session: Any, ledger: Ledger, load: Load, run: Run) -> Outcome:
+def publish(session: ExchangeSession, ledger: Ledger, load: Load, run: Run) -> Outcome:
     """Stage the SELECT's rows, check them, and make them visible if they pass.
 
     :raises ChecksFailed: if a check blocks; production is unchanged, the results are in the ledger
@@ -123,7 +124,7 @@ class _Publication:
     """One load, from its empty stage on."""
 
     def __init__(
-        self, session: Any, ledger: Ledger, load: Load, run: Run, target: Target, shape: Shape, stage: Stage
+        self, session: ExchangeSession, ledger: Ledger, load: Load, run: Run, target: Target, shape: Shape, stage: Stage
     ) -> None:
         self.session, self.ledger, self.load, self.run = session, ledger, load, run
         self.target, self.shape, self.stage = target, shape, stage

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from airflow_dataquality.dialects.base import Dialect
+from airflow_dataquality.dialects.postgres import Postgres
 from airflow_dataquality.model import Column, Plan, Table
 
 Row = Sequence[Any]
@@ -15,9 +16,13 @@ Row = Sequence[Any]
 class Session(Protocol):
     """One connection, in which nothing is committed or begun but what is said here."""
 
-    dialect: Dialect
-    connection: Any
-    """The DB-API connection itself."""
+    @property
+    def dialect(self) -> Dialect:
+        """How to speak to the database."""
+
+    @property
+    def connection(self) -> Any:
+        """The DB-API connection itself."""
 
     def query(self, sql: str) -> list[Row]:
         """Run a statement and return its rows."""
@@ -36,3 +41,20 @@ class Session(Protocol):
 
     def sqlstate(self, error: BaseException) -> str | None:
         """The five characters of the standard, where the driver tells them."""
+
+
+class ExchangeSession(Session, Protocol):
+    """A session with a database where tables are published."""
+
+    @property
+    def dialect(self) -> Postgres:
+        """How to speak to it."""
+
+    def names(self, sql: str) -> list[str]:
+        """Run a statement and return the names of the columns it yields."""
+
+    def batch(self, statements: Iterable[str]) -> None:
+        """Run statements in one message, where a round trip between them would hold a lock longer."""
+
+    def send(self, plan: Plan) -> int:
+        """Run a plan's statements in the transaction that is open now."""

@@ -16,6 +16,7 @@ from typing import Any
 
 from airflow_dataquality.dialects.postgres_staging import MARK
 from airflow_dataquality.engine.ledger import Run
+from airflow_dataquality.engine.session import ExchangeSession
 from airflow_dataquality.errors import TableError
 from airflow_dataquality.model import Partition, Table
 from airflow_dataquality.plans.features import Features
@@ -84,23 +85,23 @@ class Stage:
     strangers: Sequence[str] = ()
 
 
-def oid_of(session: Any, table: Table) -> int | None:
+def oid_of(session: ExchangeSession, table: Table) -> int | None:
     """The table's oid; None if there is no such table."""
     rows = session.query(session.dialect.describe(table))
     return int(rows[0][0]) if rows else None
 
 
-def features_of(session: Any, oid: int) -> Features:
+def features_of(session: ExchangeSession, oid: int) -> Features:
     """Everything the catalog says of the table now."""
     return Features.read(session.query(session.dialect.features(oid)))
 
 
-def name_beside(session: Any, table: Table, role: str, run: Run) -> Table:
+def name_beside(session: ExchangeSession, table: Table, role: str, run: Run) -> Table:
     """A name beside the table's that no other run takes."""
     return beside(table, role, f"{run.run_uid}{role}", session.dialect.max_name_bytes)
 
 
-def create(session: Any, stage: Table, statements: Sequence[str], mark: Mark) -> Stage:
+def create(session: ExchangeSession, stage: Table, statements: Sequence[str], mark: Mark) -> Stage:
     """Make a marked, owned, private table.
 
     :param statements: what makes it
@@ -119,7 +120,7 @@ def create(session: Any, stage: Table, statements: Sequence[str], mark: Mark) ->
     return Stage(stage, default_grants=grants)
 
 
-def _make_private(session: Any, table: Table) -> list[dict[str, Any]]:
+def _make_private(session: ExchangeSession, table: Table) -> list[dict[str, Any]]:
     """Undo default privileges: what was not checked is nobody's to see."""
     oid = oid_of(session, table)
     assert oid is not None
@@ -131,7 +132,7 @@ def _make_private(session: Any, table: Table) -> list[dict[str, Any]]:
     return grants
 
 
-def fill(session: Any, stage: Stage, columns: Sequence[str], select: str) -> None:
+def fill(session: ExchangeSession, stage: Stage, columns: Sequence[str], select: str) -> None:
     """Run the SELECT into the stage, once.
 
     :raises TableError: with the database's words
@@ -157,7 +158,7 @@ def database_error(what: str, error: BaseException) -> TableError:
     return TableError(f"{what}: {message}" + (f" ({detail})" if detail else ""), hint=hint)
 
 
-def drop(session: Any, table: Table) -> bool:
+def drop(session: ExchangeSession, table: Table) -> bool:
     """Drop a table of ours, unless someone reads it now, or it is another role's: then a later run will.
 
     Housekeeping must not fail a load, nor wait for a reader.
@@ -172,14 +173,14 @@ def drop(session: Any, table: Table) -> bool:
     return True
 
 
-def discard(session: Any, table: Table) -> None:
+def discard(session: ExchangeSession, table: Table) -> None:
     """Drop a stage of this run and give up owning it, whatever state the session is in."""
     drop(session, table)
     with contextlib.suppress(Exception):  # a broken session owns nothing any more
         session.query(session.dialect.disown(table))
 
 
-def marked(session: Any, schema: str | None = None) -> Iterator[tuple[Table, Mark]]:
+def marked(session: ExchangeSession, schema: str | None = None) -> Iterator[tuple[Table, Mark]]:
     """The tables of ours in a schema, or in all."""
     for schema_name, name, comment in session.query(session.dialect.marked(schema)):
         mark = Mark.read(comment)
@@ -187,7 +188,7 @@ def marked(session: Any, schema: str | None = None) -> Iterator[tuple[Table, Mar
             yield Table(name, schema_name), mark
 
 
-def sweep(session: Any, schema: str | None, *, ttl: timedelta = TTL, dry_run: bool = False) -> list[Table]:
+def sweep(session: ExchangeSession, schema: str | None, *, ttl: timedelta = TTL, dry_run: bool = False) -> list[Table]:
     """Drop staging tables that nobody alive owns, and rejected ones older than ``ttl``.
 
     Previous versions stay: they are kept on purpose, until newer ones take their place.
@@ -207,13 +208,13 @@ def sweep(session: Any, schema: str | None, *, ttl: timedelta = TTL, dry_run: bo
     return swept
 
 
-def keep_rejected(session: Any, stage: Stage, partition: Partition, run: Run) -> None:
+def keep_rejected(session: ExchangeSession, stage: Stage, partition: Partition, run: Run) -> None:
     """Keep the stage for inspection, in place of the partition's last rejected one."""
     session.execute(session.dialect.mark(stage.table, Mark.of(REJECTED, partition, run).comment))
     drop_kept(session, partition, REJECTED, keep=(stage.table,))
 
 
-def drop_kept(session: Any, partition: Partition, role: str, *, keep: Sequence[Table] = ()) -> None:
+def drop_kept(session: ExchangeSession, partition: Partition, role: str, *, keep: Sequence[Table] = ()) -> None:
     """Drop the partition's tables of a role, but these."""
     for table, mark in marked(session, partition.table.schema):
         ours = mark.role == role and (mark.table, mark.partition) == (str(partition.table), partition.json)
@@ -221,7 +222,7 @@ def drop_kept(session: Any, partition: Partition, role: str, *, keep: Sequence[T
             drop(session, table)
 
 
-def previous_versions(session: Any, partition: Partition) -> list[Table]:
+def previous_versions(session: ExchangeSession, partition: Partition) -> list[Table]:
     """The partition's previous versions, newest first."""
     found = [
         (mark.at, table)

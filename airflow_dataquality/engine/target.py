@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
+from airflow_dataquality.engine.session import ExchangeSession
 from airflow_dataquality.engine.staging import features_of
 from airflow_dataquality.errors import ExchangeError, ExchangeRefused
 from airflow_dataquality.model import Table
@@ -30,7 +30,7 @@ class Changed(ExchangeError):
     """The table is not what the plan was made for: look again."""
 
 
-def locate(session: Any, table: Table) -> Target:
+def locate(session: ExchangeSession, table: Table) -> Target:
     """Find the table, and read everything on it.
 
     :raises ExchangeRefused: if rows cannot be published into what has that name
@@ -47,14 +47,14 @@ def locate(session: Any, table: Table) -> Target:
     return Target(Table(name, schema), int(oid), features_of(session, int(oid)))
 
 
-def _qualified(session: Any, table: Table) -> Table:
+def _qualified(session: ExchangeSession, table: Table) -> Table:
     schema = table.schema or session.query(session.dialect.current_schema())[0][0]
     if schema is None:
         raise ExchangeRefused(f"{table}: no schema in the search path exists", hint="write schema.table")
     return Table(table.name, schema)
 
 
-def rights_missing(session: Any, features: Features) -> list[str]:
+def rights_missing(session: ExchangeSession, features: Features) -> list[str]:
     """As whom this connection would have to act to make such a table and its grants, and may not."""
     owner = features.relation["owner"]
     grantors = {grant["grantor"] for grant in features.of("grant").values()} - {owner}

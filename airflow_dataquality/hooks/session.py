@@ -8,14 +8,14 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from airflow_dataquality.dialects import dialect_for
+from airflow_dataquality.dialects.postgres import Postgres
 from airflow_dataquality.engine.session import Row
-from airflow_dataquality.errors import DataQualityError
+from airflow_dataquality.errors import DataQualityError, SpecError
 from airflow_dataquality.model import Column, Plan, Table
 
 if TYPE_CHECKING:
     from airflow.providers.common.sql.hooks.sql import DbApiHook
 
-    from airflow_dataquality.dialects.base import Dialect
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +31,22 @@ def open_session(hook: DbApiHook) -> Iterator[DbApiSession]:
             connection.close()
 
 
+@contextlib.contextmanager
+def open_exchange(hook: DbApiHook) -> Iterator[DbApiSession]:
+    """Open a connection of the hook to a database where tables are published.
+
+    :raises SpecError: if it is another kind of database
+    """
+    dialect = dialect_for(hook.conn_type)
+    if not isinstance(dialect, Postgres):
+        raise SpecError(
+            f"the connection is of type {hook.conn_type!r}; tables are published on Postgres",
+            hint="use DataQualityCheckOperator to check a table that something else loads",
+        )
+    with open_session(hook) as session:
+        yield session
+
+
 class DbApiSession:
     """One connection, in which nothing is committed or begun but what is said here.
 
@@ -39,7 +55,7 @@ class DbApiSession:
     :param hook: where the connection comes from
     """
 
-    def __init__(self, connection: Any, dialect: Dialect, hook: DbApiHook | None = None) -> None:
+    def __init__(self, connection: Any, dialect: Any, hook: DbApiHook | None = None) -> None:
         self.connection = connection
         self.dialect = dialect
         self._cancelled = False

@@ -16,7 +16,7 @@ from airflow_dataquality.engine.publish import Load, Outcome, publish
 from airflow_dataquality.engine.settings import MODES, Settings
 from airflow_dataquality.errors import ChecksFailed, DataQualityError, SpecError, did_you_mean
 from airflow_dataquality.grammar import one_of, seconds
-from airflow_dataquality.hooks.session import DbApiSession, open_session
+from airflow_dataquality.hooks.session import DbApiSession, open_exchange
 from airflow_dataquality.model import FailOn, Partition, Scalar, Table
 from airflow_dataquality.operators import _common as common
 from airflow_dataquality.operators._dates import RendersDate
@@ -179,13 +179,8 @@ class StageCheckExchangeOperator(RendersDate, BaseSQLOperator):
 
     def _publish(self, context: Context) -> Outcome:
         load = self._load(context)
-        with open_session(self.get_db_hook()) as session:
+        with open_exchange(self.get_db_hook()) as session:
             self._session = session
-            if not session.dialect.can_exchange:
-                raise SpecError(
-                    f"connection {self.conn_id!r} is {session.dialect.name}: tables are published on Postgres",
-                    hint="use DataQualityCheckOperator to check a table that something else loads",
-                )
             return publish(session, Ledger(session, self.ledger_schema), load, common.run_identity(context))
 
     def _load(self, context: Context) -> Load:

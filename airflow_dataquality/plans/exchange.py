@@ -9,15 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from airflow_dataquality.dialects.postgres_exchange import ExchangeSql
-from airflow_dataquality.dialects.postgres_staging import StagingSql
+from airflow_dataquality.dialects.postgres import Postgres
 from airflow_dataquality.model import Plan, Statement, Table
 from airflow_dataquality.plans.features import Features
 from airflow_dataquality.plans.names import shorten
-
-
-class ExchangeDialect(StagingSql, ExchangeSql):
-    """A dialect that can exchange."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +47,7 @@ def wardrobe(stage: Table, features: Features, limit: int) -> Wardrobe:
     )
 
 
-def dress(sql: ExchangeDialect, stage: Table, clothes: Wardrobe, *, columns: Sequence[str]) -> Plan:
+def dress(sql: Postgres, stage: Table, clothes: Wardrobe, *, columns: Sequence[str]) -> Plan:
     """Give the filled stage what hangs on the table: all but its names, its owner and its grants.
 
     :param columns: the columns on the stage that the table has too
@@ -76,7 +71,7 @@ def dress(sql: ExchangeDialect, stage: Table, clothes: Wardrobe, *, columns: Seq
     return Plan.of([Statement(step, "dress the stage") for step in steps])
 
 
-def _constraints(sql: ExchangeDialect, stage: Table, features: Features, columns: Mapping[str, Any]) -> list[str]:
+def _constraints(sql: Postgres, stage: Table, features: Features, columns: Mapping[str, Any]) -> list[str]:
     """NOT NULL before primary keys, which would make their own; keys and exclusions last, as they index."""
     constraints = features.of("constraint")
     # From Postgres 18 on NOT NULL is a constraint with a name.
@@ -98,7 +93,7 @@ def _constraints(sql: ExchangeDialect, stage: Table, features: Features, columns
     return steps
 
 
-def _indexes(sql: ExchangeDialect, stage: Table, clothes: Wardrobe) -> list[str]:
+def _indexes(sql: Postgres, stage: Table, clothes: Wardrobe) -> list[str]:
     constraints = clothes.features.of("constraint")
     steps = []
     for name, index in clothes.features.of("index").items():
@@ -114,7 +109,7 @@ def _indexes(sql: ExchangeDialect, stage: Table, clothes: Wardrobe) -> list[str]
     return steps
 
 
-def own(sql: ExchangeDialect, stage: Table, wanted: Features, have: Features) -> Plan:
+def own(sql: Postgres, stage: Table, wanted: Features, have: Features) -> Plan:
     """Give the stage the table's owner and grants, each granted by who granted it.
 
     :param wanted: features of the table
@@ -146,7 +141,7 @@ def _owner_first(features: Features) -> tuple[Any, list[dict[str, Any]]]:
     return mine, sorted(others, key=lambda g: (g["grantor"] != owner, g["grantor"], g["grantee"] or ""))
 
 
-def take_place(sql: ExchangeDialect, stage: Table, table: Table, clothes: Wardrobe, previous: Table | None) -> Plan:
+def take_place(sql: Postgres, stage: Table, table: Table, clothes: Wardrobe, previous: Table | None) -> Plan:
     """Put the dressed stage in the table's place. All of it under the table's ACCESS EXCLUSIVE lock.
 
     :param previous: the name to keep the old table under; None drops it
@@ -171,7 +166,7 @@ def take_place(sql: ExchangeDialect, stage: Table, table: Table, clothes: Wardro
     return Plan.of([Statement(step, "take the table's place") for step in steps])
 
 
-def take_empty_place(sql: ExchangeDialect, stage: Table, table: Table, clothes: Wardrobe) -> Plan:
+def take_empty_place(sql: Postgres, stage: Table, table: Table, clothes: Wardrobe) -> Plan:
     """Give the dressed stage a name that nothing has yet."""
     steps = [sql.rename_table(stage, table.name)]
     steps += [sql.rename_index(Table(twin, table.schema), name) for name, twin in clothes.indexes.items()]
@@ -198,7 +193,7 @@ class Overwrite:
     key: Sequence[str] = ()
 
 
-def overwrite(sql: ExchangeDialect, o: Overwrite) -> Plan:
+def overwrite(sql: Postgres, o: Overwrite) -> Plan:
     """Replace rows. Readers see the old ones until COMMIT."""
     if not o.key:
         return Plan.of(

@@ -7,8 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from airflow_dataquality.model import Table
-
 CARRIED = ("relation", "column", "constraint", "index", "sequence", "grant")
 """What a stage can be dressed in. Swap denies by default: a feature of any other kind stands in its way."""
 
@@ -110,6 +108,4 @@ def _sequence_obstacles(features: Features) -> list[str]:
             lines.append(f"grants or a comment on the identity sequence {name}")
         if sequence["persistence"] != "p":
             lines.append(f"the identity sequence {name} is not permanent")
-        if Table.parse(name).schema != features.relation["schema"]:
-            lines.append(f"the identity sequence {name} is in another schema")
     return lines

@@ -10,9 +10,9 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     reports = terminalreporter.getreports("passed")
     loads = [value for report in reports for name, value in report.user_properties if name == "killed"]
     if loads:
-        points = sum(load["statements"] for load in loads)
-        distinct = len({statement for load in loads for statement in load["distinct"]})
+        points = sum(load["points"] for load in loads)
+        statements = len({statement for load in loads for statement in load["statements"]})
         terminalreporter.section("kill matrix")
         terminalreporter.line(
-            f"{len(loads)} loads, killed before and after sending each of {points} statements ({distinct} distinct)"
+            f"{len(loads)} loads, killed at {points} points before and after sending {statements} distinct statements"
         )

@@ -1,7 +1,7 @@
 """Whenever the process is killed, readers see the old rows or the new ones, and running it again ends in the new ones.
 
 A process that was killed after the reply to one statement cannot be told from one that was killed before it sent the
-next. So the moments are: before each statement is sent; after it was sent, while its reply is under way; and the end.
+next. So the moments are: before a statement is sent; and, if it changes something, while its reply is under way.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import os
 import re
 import signal
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -18,11 +19,12 @@ import pytest
 
 from airflow.providers.common.compat.sdk import AirflowException
 from airflow_dataquality.checks import check
+from airflow_dataquality.demo.postgres import EmbeddedPostgres
 from airflow_dataquality.operators.stage_check_exchange import StageCheckExchangeOperator
 from reliability import lab
 from reliability.lab import PARTITIONED, PLAIN, REFERENCED, Process, operator, select
-from support import Warehouse
 
+WORKERS = 2
 SECOND, THIRD = {"day": "2024-01-02"}, {"day": "2024-01-03"}
 OLD = f"INSERT INTO lab.orders (id, day, amount) {select(1, 20, amount=1)}"
 NEW = select(5, 24, amount=2)
@@ -73,30 +75,51 @@ LOADS = {
 
 @pytest.mark.parametrize("load", LOADS.values(), ids=LOADS)
 def test_killed_at_every_statement(
-    load: Load, warehouse: Warehouse, tmp_path: Path, record_property: Any
+    load: Load, postgres: EmbeddedPostgres, tmp_path: Path, record_property: Any
 ) -> None:
-    with warehouse.connect() as connection:
-        new = _Expected.of(connection, load)
-        number, statements, survived = 1, set(), 0
-        while True:
-            for moment in ("before", "sent"):
-                lab.reset(connection, load.given, ledger=load.mode != "create")
-                death = _die(load.operator(), number, moment, tmp_path / "sent")
-                lab.await_alone(connection)
-                if death.survived:
-                    break
-                statements.add(_shape(death.last))
-                survived += _readers_see_old_or_new(connection, new, death)
-                load.publish()
-                _converged(connection, new)
-            else:
-                number += 1
-                continue
-            break
-    record_property("killed", {"load": load.mode, "statements": number - 1, "distinct": sorted(statements)})
-    assert number > 20, "statements are counted no longer"
-    if load.mode:
-        assert survived, "a process that is killed after COMMIT has published"
+    uris = [postgres.create_database(f"killed_{worker}") for worker in range(WORKERS)]
+    workers = [Process(partial(_worker, load, uri, worker, tmp_path)) for worker, uri in enumerate(uris)]
+    try:
+        done = [worker.join() for worker in workers]
+    finally:
+        for worker in range(WORKERS):
+            postgres.drop_database(f"killed_{worker}")
+    deaths = {(number, moment): statement for answer in done for number, moment, statement, _ in answer["deaths"]}
+    statements = done[0]["statements"]
+    assert {number for number, moment in deaths if moment == "before"} == set(range(1, len(statements) + 1))
+    assert "COMMIT" in deaths.values()
+    assert any(map(_PUBLICATION.match, statements)) == (load.mode is not None)
+    published = {(number, moment) for answer in done for number, moment, _, published in answer["deaths"] if published}
+    assert bool(published) == (load.mode is not None), "a process that is killed after COMMIT has published"
+    record_property("killed", {"points": len(deaths), "statements": [_shape(sql) for sql in deaths.values()]})
+
+
+def _worker(load: Load, uri: str, worker: int, scratch: Path) -> dict[str, Any]:
+    """Kill a process at every point that is this worker's, in a database of its own."""
+    os.environ["AIRFLOW_CONN_WAREHOUSE"] = uri
+    diary = scratch / f"sent_{worker}"
+    deaths = []
+    with psycopg.connect(uri, autocommit=True) as connection:
+        expected = _Expected.of(connection, load)
+        lab.reset(connection, load.given, ledger=load.mode != "create")
+        statements = _die(load.operator(), 0, "never", diary).sent
+        for number, moment in _points(statements)[worker::WORKERS]:
+            lab.await_alone(connection)
+            lab.reset(connection, load.given, ledger=load.mode != "create")
+            death = _die(load.operator(), number, moment, diary)
+            lab.await_alone(connection)
+            assert not death.survived, f"it sends another number of statements each time: {len(statements)}, {death.sent}"
+            published = _readers_see_old_or_new(connection, expected, death)
+            load.publish()
+            _converged(connection, expected)
+            deaths.append((number, moment, death.last, published))
+    return {"statements": statements, "deaths": deaths}
+
+
+def _points(statements: list[str]) -> list[tuple[int, str]]:
+    """Where to kill: a statement that only reads leaves nothing behind, whether its reply arrives or not."""
+    points = [(number, "before") for number in range(1, len(statements) + 1)]
+    return points + [(n, "sent") for n, sql in enumerate(statements, 1) if not sql.strip().startswith(_READS)]
 
 
 @dataclass(frozen=True)
@@ -177,6 +200,7 @@ class _Death:
         return None if self.moment == "sent" else False
 
 
+_READS = ("SELECT", "WITH", "EXECUTE", "EXPLAIN", "PREPARE", "SET", "BEGIN")
 _PUBLICATION = re.compile(r'INSERT INTO "?dataquality"?\."?publication"?')
 
 

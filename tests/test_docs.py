@@ -1,0 +1,241 @@
+"""The documentation: everything is in it, and what it shows works."""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import yaml
+
+from airflow_dataquality import errors, examples
+from airflow_dataquality.checks import check
+from airflow_dataquality.engine.ledger import TABLES
+from airflow_dataquality.operators.check import DataQualityCheckOperator
+from airflow_dataquality.operators.stage_check_exchange import StageCheckExchangeOperator
+from airflow_dataquality.spec import checks_from
+from airflow_dataquality.vocabulary import KINDS, WRITABLE
+from support import Warehouse
+
+ROOT = Path(__file__).parent.parent
+PAGES = ROOT / "docs" / "pages"
+OPERATORS = [StageCheckExchangeOperator, DataQualityCheckOperator]
+
+FENCE = re.compile(r"^(?P<indent> *)```(?P<language>\w+)\n(?P<body>.*?)^(?P=indent)```$", re.DOTALL | re.MULTILINE)
+
+
+def page(name: str) -> str:
+    return (PAGES / name).read_text(encoding="utf-8")
+
+
+def blocks(text: str, language: str) -> list[str]:
+    return [match["body"] for match in FENCE.finditer(text) if match["language"] == language]
+
+
+@pytest.fixture(scope="module")
+def hooks() -> ModuleType:
+    """What fills the pages when the site is built."""
+    spec = importlib.util.spec_from_file_location("docs_hooks", ROOT / "docs" / "hooks.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+# -- everything is documented
+
+
+def test_every_check_has_an_entry_and_an_example(hooks: ModuleType) -> None:
+    text = hooks.on_page_markdown(page("reference/checks.md"))
+    for word in WRITABLE:
+        assert f"## `{word}` {{ #{word} }}\n\n{KINDS[word].doc}" in text
+    assert set(hooks.EXAMPLES) == set(WRITABLE)
+
+
+def test_every_example_of_a_check_is_one_in_python_and_in_yaml(hooks: ModuleType) -> None:
+    text = hooks.checks()
+    in_python = [eval(block, {"check": check}) for block in blocks(text, "python")]  # noqa: S307 - our own page
+    in_yaml = [made for block in blocks(text, "yaml") for made in checks_from(yaml.safe_load(block))]
+    assert len(in_python) == len(WRITABLE)
+    assert in_python == in_yaml
+
+
+def test_every_parameter_of_a_check_is_in_its_entry(hooks: ModuleType) -> None:
+    for word in WRITABLE:
+        entry = hooks._check(word)
+        for name in KINDS[word].params:
+            assert f"`{name.rstrip('?')}`" in entry, f"{word}: {name}"
+
+
+def test_every_column_of_the_ledger_has_an_entry(hooks: ModuleType) -> None:
+    text = hooks.on_page_markdown(page("reference/ledger.md"))
+    for table, columns in TABLES.items():
+        assert f"### `{table}`" in text
+        for name, (_, doc) in columns.items():
+            assert f"| `{name}` |" in text
+            assert doc in text
+
+
+@pytest.mark.parametrize("operator", OPERATORS)
+def test_every_argument_of_an_operator_is_documented(operator: type) -> None:
+    documented = set(re.findall(r":param (\w+):", operator.__doc__ or ""))
+    arguments = {name for name, p in inspect.signature(operator.__init__).parameters.items() if p.kind is p.KEYWORD_ONLY}
+    assert arguments <= documented
+    assert {"conn_id", "retry_on_failure", "database"} <= documented
+    assert f"::: {operator.__module__}.{operator.__name__}" in page("reference/operators.md")
+
+
+def test_every_argument_of_a_check_is_documented() -> None:
+    documented = set(re.findall(r":param (\w+):", check.__doc__ or ""))
+    assert set(inspect.signature(check).parameters) == documented
+
+
+def test_every_command_and_error_has_an_entry(hooks: ModuleType) -> None:
+    commands = hooks.on_page_markdown(page("reference/cli.md"))
+    for command in ("sweep", "rollback", "examples"):
+        assert f"## `airflow dq {command}`" in commands
+    tree = hooks.on_page_markdown(page("reference/errors.md"))
+    for name, error in vars(errors).items():
+        if isinstance(error, type) and issubclass(error, errors.DataQualityError):
+            assert name in tree
+
+
+def test_every_page_is_in_the_navigation() -> None:
+    # The file has MkDocs' own tags, which only MkDocs reads.
+    listed = set(re.findall(r": ([\w/-]+\.md)$", (ROOT / "docs" / "mkdocs.yml").read_text(), re.MULTILINE))
+    assert {str(path.relative_to(PAGES)) for path in PAGES.rglob("*.md")} == listed
+
+
+def test_the_readme_leads_somewhere() -> None:
+    targets = re.findall(r"\]\(([^)#]+)(?:#[\w-]+)?\)", (ROOT / "README.md").read_text(encoding="utf-8"))
+    assert targets
+    missing = [target for target in targets if not (ROOT / target).exists()]
+    assert not missing
+
+
+@pytest.mark.parametrize("path", [ROOT / "README.md", *sorted(PAGES.rglob("*.md"))], ids=lambda path: path.name)
+def test_words_that_help_no_reader(path: Path) -> None:
+    assert not re.findall(r"\b(simply|just|obviously|easily)\b", path.read_text(encoding="utf-8"), re.IGNORECASE)
+
+
+# -- what is shown works
+
+
+@pytest.fixture
+def flights(warehouse: Warehouse) -> Iterator[Warehouse]:
+    """A few flights in the form of the demo's."""
+    with warehouse.connect() as connection:
+        connection.execute("CREATE SCHEMA analytics")
+        connection.execute("CREATE SCHEMA raw")
+        connection.execute(
+            "CREATE TABLE raw.flights AS SELECT d::date AS ds, c AS carrier, o AS origin, 1 AS dep_time, 5 AS dep_delay, "
+            "7 AS arr_delay, 100 AS distance, 'ORD' AS dest FROM generate_series('2013-02-01', '2013-02-03', '1 day'::interval) d, "
+            "unnest('{UA,DL}'::text[]) c, unnest('{EWR,JFK}'::text[]) o"
+        )
+    yield warehouse
+
+
+@pytest.fixture
+def readme_operator(tmp_path: Path) -> Any:
+    """The operator of the README's DAG, from a DAG folder beside the examples' files."""
+    from airflow.dag_processing.dagbag import DagBag
+
+    (code,) = blocks((ROOT / "README.md").read_text(encoding="utf-8"), "python")
+    examples.copy(tmp_path)
+    file = tmp_path / "readme.py"
+    file.write_text(code, encoding="utf-8")
+    bag = DagBag(dag_folder=str(file))
+    assert not bag.import_errors
+    (task,) = bag.dags["daily_flights"].tasks
+    return task
+
+
+def publish(operator: Any, day: str) -> dict[str, Any]:
+    operator = operator.prepare_for_execution()  # a copy, as templates are rendered in place
+    operator.resolve_template_files()
+    context = {"ds": day}
+    operator.render_template_fields(context)
+    summary: dict[str, Any] = operator.execute(context)
+    return summary
+
+
+def test_the_readmes_dag_publishes(flights: Warehouse, readme_operator: Any) -> None:
+    first, again = publish(readme_operator, "2013-02-01"), publish(readme_operator, "2013-02-01")
+    second = publish(readme_operator, "2013-02-02")
+    assert [(s["published"], s["exchange"], s["rows"], s["passed"]) for s in (first, again, second)] == [
+        (True, "create", 4, 5),
+        (True, "overwrite", 4, 5),
+        (True, "overwrite", 4, 5),
+    ]
+
+
+def test_the_queries_of_the_pages_run(flights: Warehouse, readme_operator: Any) -> None:
+    publish(readme_operator, "2013-02-01")
+    rejected = StageCheckExchangeOperator(
+        task_id="blocked",
+        conn_id=flights.conn_id,
+        table="analytics.daily_flights",
+        sql="SELECT *, NULL AS carrier FROM (SELECT ds, origin, 1 AS flights, 0 AS cancelled, 1.0 AS dep_delay, "
+        "1 AS distance FROM raw.flights) AS f WHERE ds = '2013-02-02'",
+        partition={"ds": "2013-02-02"},
+        checks=[check("null_count", "carrier")],
+    )
+    with pytest.raises(Exception, match="was not published") as blocked:
+        rejected.execute({})
+    publish(readme_operator, "2013-02-03")
+    queries = blocks(page("reference/ledger.md"), "sql")
+    assert len(queries) >= 5
+    with flights.connect() as connection:
+        answers = [connection.execute(query).fetchall() for query in queries]
+        (kept,) = connection.execute(blocks(page("guides/rejected-rows.md"), "sql")[0]).fetchall()
+        holders = re.findall(r"^ +SELECT a\.pid.*?;", page("guides/troubleshooting.md"), re.DOTALL | re.MULTILINE)
+        for query in holders:
+            connection.execute(query)
+    assert all(answers)
+    assert holders
+    assert f"{kept[0]}.{kept[1]}" in str(blocked.value)
+
+
+def test_the_grants_of_the_page_are_enough(
+    flights: Warehouse, readme_operator: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(readme_operator, "2013-02-01")  # makes the table, as the owner
+    statements = "".join(blocks(page("guides/database.md"), "sql")[:1])
+    with flights.connect() as connection:
+        connection.execute("DROP SCHEMA dataquality CASCADE")
+        connection.execute("DROP ROLE IF EXISTS loader")
+        connection.execute("CREATE ROLE loader LOGIN PASSWORD 'loader'")
+        connection.execute(statements)
+        connection.execute("GRANT USAGE ON SCHEMA raw TO loader; GRANT SELECT ON raw.flights TO loader")
+    monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", re.sub(r"//[^@]*@", "//loader:loader@", flights.uri))
+    assert publish(readme_operator, "2013-02-02")["exchange"] == "overwrite"
+
+
+def test_dicts_of_airflows_operators_on_the_page_run(flights: Warehouse) -> None:
+    code = [block for block in blocks(page("guides/moving-over.md"), "python") if "DataQualityCheckOperator(" in block]
+    for block in code:
+        made: dict[str, Any] = {"DataQualityCheckOperator": DataQualityCheckOperator}
+        tree = block.rstrip().replace("DataQualityCheckOperator(\n", "operator = DataQualityCheckOperator(\n", 1)
+        exec(tree, made)  # noqa: S102 - our own page
+        summary = made["operator"].execute({})
+        assert (summary["passed"], summary["failed"]) == (len(made["operator"]._checks), 0)
+    assert len(code) == 2
+
+
+def test_the_operator_of_the_page_runs_without_a_scheduler(flights: Warehouse) -> None:
+    (code,) = [block for block in blocks(page("guides/publish.md"), "python") if "execute({})" in block]
+    made: dict[str, Any] = {"StageCheckExchangeOperator": StageCheckExchangeOperator, "check": check}
+    exec(code, made)  # noqa: S102 - our own page
+    assert (made["summary"]["published"], made["summary"]["rows"]) == (True, 1)
+
+
+def test_tolerance_is_in_percent_in_rules_and_a_fraction_in_the_operators_dicts() -> None:
+    (rule,) = checks_from({"check": "row_count", "condition": {"equal_to": 100, "tolerance": 10}})
+    (column,) = checks_from({"distance": {"min": {"equal_to": 100, "tolerance": 0.1}}})
+    assert str(rule.expect) == str(column.expect) == "between 90 and 110"
