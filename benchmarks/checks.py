@@ -5,9 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
-
-import psycopg
+from typing import TYPE_CHECKING, Any
 
 from airflow_dataquality.checks import check
 from airflow_dataquality.engine.measure import measure
@@ -17,6 +15,9 @@ from airflow_dataquality.operators.check import DataQualityCheckOperator
 from benchmarks.measuring import race, recorded
 from benchmarks.reporting import Report, versions
 from benchmarks.warehouse import CONNECTION, NO_JIT, connected, hook, version
+
+if TYPE_CHECKING:
+    import psycopg
 
 TABLE = "bench.wide"
 KEPT = 1.15
@@ -55,7 +56,13 @@ def run(uri: str, *, quick: bool = False) -> Report:
         with recorded() as messages:
             operator()
         scans = [m for m in messages if 'FROM "bench"."wide"' in m.sql and not m.sql.startswith("EXPLAIN")]
-        setting = {"rows": rows, "columns": 100, "checks": 500, "text collation": collation, **versions(version(connection))}
+        setting = {
+            "rows": rows,
+            "columns": 100,
+            "checks": 500,
+            "text collation": collation,
+            **versions(version(connection)),
+        }
     lines = [
         {
             "side": side,
@@ -200,11 +207,11 @@ def airflow_operators(conn_id: str) -> Numbers:
                 least: Any = _as_selected(_condition(word, column)["geq_to"], column, counts=counts)
                 mapping[column][theirs] = {"geq_to": least}
         mapping = {column: checks for column, checks in mapping.items() if checks}
-        task = SQLColumnCheckOperator(task_id="columns", conn_id=conn_id, table=TABLE, column_mapping=mapping)
-        task.execute({})
+        columns = SQLColumnCheckOperator(task_id="columns", conn_id=conn_id, table=TABLE, column_mapping=mapping)
+        columns.execute({})
         found |= {
             (words[name], column): answer["result"]
-            for column, checks in task.column_mapping.items()
+            for column, checks in columns.column_mapping.items()
             for name, answer in checks.items()
         }
     statements = {

@@ -234,7 +234,9 @@ def _one_version(seen: list[Any]) -> bool:
 
 def _agree(connection: psycopg.Connection[Any]) -> bool:
     answers = {
-        connection.execute(f"SELECT count(*), sum(id), sum(delay)::numeric(20, 2), max(at) FROM bench.{table}").fetchone()
+        connection.execute(
+            f"SELECT count(*), sum(id), sum(delay)::numeric(20, 2), max(at) FROM bench.{table}"
+        ).fetchone()
         for table in ("source", "swapped", "attached", "overwritten", "truncated", "dropped")
     }
     return len(answers) == 1

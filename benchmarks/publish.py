@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
-from typing import Any
-
-import psycopg
+from typing import TYPE_CHECKING, Any
 
 from airflow_dataquality.checks import check
 from airflow_dataquality.demo import flights
@@ -14,6 +11,9 @@ from airflow_dataquality.operators.stage_check_exchange import StageCheckExchang
 from benchmarks.measuring import Race, Sent, race, recorded
 from benchmarks.reporting import Report, versions
 from benchmarks.warehouse import CONNECTION, connected, hook, version
+
+if TYPE_CHECKING:
+    import psycopg
 
 OURS, BY_HAND = "StageCheckExchangeOperator", "by hand"
 DAY = "2013-02-08"
@@ -29,7 +29,9 @@ def run(uri: str, *, quick: bool = False) -> Report:
     rows, rounds, large_rounds = (5_000, 2, 1) if quick else (5_000_000, 15, 3)
     with connected(uri) as connection:
         flights.load(connection)
-        columns = "year, month, day, dep_time, dep_delay, arr_delay, carrier, flight, tailnum, origin, dest, distance, ds"
+        columns = (
+            "year, month, day, dep_time, dep_delay, arr_delay, carrier, flight, tailnum, origin, dest, distance, ds"
+        )
         day = f"SELECT {columns} FROM raw.flights WHERE ds = '{DAY}'"
         whole = _WHOLE.format(rows=rows)
         for side in ("ours", "hand"):
@@ -38,7 +40,10 @@ def run(uri: str, *, quick: bool = False) -> Report:
             connection.execute(f"CREATE TABLE bench.large_{side} AS {whole}")
             connection.execute(f"VACUUM ANALYZE bench.flights_{side}, bench.large_{side}")
         small = race(
-            {OURS: lambda: _ours("flights", day, {"ds": DAY}), BY_HAND: lambda: _by_hand("flights", day, f"ds = '{DAY}'")},
+            {
+                OURS: lambda: _ours("flights", day, {"ds": DAY}),
+                BY_HAND: lambda: _by_hand("flights", day, f"ds = '{DAY}'"),
+            },
             rounds,
         )
         large = race(
@@ -59,7 +64,10 @@ def run(uri: str, *, quick: bool = False) -> Report:
         setting,
         [*_lines(f"one day, {published:,} rows", small), *_lines(f"whole table, {rows:,} rows", large)],
         agree=agree,
-        notes=[f"one day: {len(messages)} messages, {sum(m.seconds for m in messages) * 1e3:.0f} ms:", *_slowest(messages)],
+        notes=[
+            f"one day: {len(messages)} messages, {sum(m.seconds for m in messages) * 1e3:.0f} ms:",
+            *_slowest(messages),
+        ],
     )
 
 
@@ -85,7 +93,8 @@ def _slowest(messages: list[Sent]) -> list[str]:
 def _ours(table: str, select: str, partition: dict[str, Any] | None, exchange: str = "auto") -> int:
     task = StageCheckExchangeOperator(
         task_id="publish", conn_id=CONNECTION, table=f"bench.{table}_ours", sql=select, partition=partition,
-        exchange=exchange, checks=[check("null_count", "carrier", equal_to=0), check("distinct_count", "carrier", geq_to=2)],
+        checks=[check("null_count", "carrier", equal_to=0), check("distinct_count", "carrier", geq_to=2)],
+        exchange=exchange,
     )  # fmt: skip
     return int(task.execute({})["rows"])
 
@@ -97,19 +106,27 @@ def _by_hand(table: str, select: str, where: str) -> int:
         connection.autocommit = True
         cursor.execute(f"DROP TABLE IF EXISTS {stage}")
         cursor.execute(f"CREATE TABLE {stage} AS {select}")
-        cursor.execute(f"SELECT count(*), count(*) - count(carrier), count(*) - count(*) FILTER (WHERE {where}) FROM {stage}")
-        rows, nulls, outside = cursor.fetchone()
+        cursor.execute(f"SELECT count(*), count(carrier), count(*) FILTER (WHERE {where}) FROM {stage}")
+        rows, known, inside = cursor.fetchone()
         cursor.execute(f"SELECT count(DISTINCT carrier) FROM {stage}")
         (carriers,) = cursor.fetchone()
-        assert rows > 0 and nulls == 0 and outside == 0 and carriers >= 2  # noqa: PT018
-        for sql in ("BEGIN", f"DELETE FROM {target} WHERE {where}", f"INSERT INTO {target} SELECT * FROM {stage}", "COMMIT"):
+        assert rows > 0 and known == inside == rows and carriers >= 2  # noqa: PT018
+        for sql in (
+            "BEGIN",
+            f"DELETE FROM {target} WHERE {where}",
+            f"INSERT INTO {target} SELECT * FROM {stage}",
+            "COMMIT",
+        ):
             cursor.execute(sql)
         cursor.execute(f"DROP TABLE {stage}")
     return int(rows)
 
 
 def _agree(connection: psycopg.Connection[Any], table: str) -> bool:
-    hashes: Callable[[str], str] = lambda side: (
-        f"SELECT count(*), sum(hashtextextended(t::text, 0)::numeric) FROM bench.{table}_{side} AS t"
-    )
-    return connection.execute(hashes("ours")).fetchone() == connection.execute(hashes("hand")).fetchone()
+    hashes = {
+        connection.execute(
+            f"SELECT count(*), sum(hashtextextended(t::text, 0)::numeric) FROM bench.{table}_{side} AS t"
+        ).fetchone()
+        for side in ("ours", "hand")
+    }
+    return len(hashes) == 1

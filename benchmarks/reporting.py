@@ -40,11 +40,12 @@ class Report:
         """The lines; above them the setting, below whether the sides agree and which bars are met."""
         setting = ", ".join(f"{name} {value}" for name, value in self.setting.items())
         shown = Table(title=f"{self.title}\n[dim]{setting}[/dim]", title_justify="left", title_style="bold")
-        for name in dict.fromkeys(name for line in self.lines for name in line):
+        names = list(dict.fromkeys(name for line in self.lines for name in line))
+        for name in names:
             text = any(isinstance(line.get(name), str) for line in self.lines)
             shown.add_column(name, justify="left" if text else "right")
         for line in self.lines:
-            shown.add_row(*(_said(line.get(column.header if isinstance(column.header, str) else "")) for column in shown.columns))
+            shown.add_row(*(_said(line.get(name)) for name in names))
         return shown
 
     def verdicts(self) -> Text:
@@ -66,7 +67,8 @@ def versions(server: str | None = None) -> dict[str, Any]:
     found: dict[str, Any] = {"cores": len(os.sched_getaffinity(0)), "Python": platform.python_version()}
     if server:
         found["Postgres"] = server
-    return found | {package.removeprefix("apache-airflow-providers-"): metadata.version(package) for package in PACKAGES}
+    found |= {package.removeprefix("apache-airflow-providers-"): metadata.version(package) for package in PACKAGES}
+    return found
 
 
 def _said(value: Any) -> str:

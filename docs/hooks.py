@@ -81,8 +81,7 @@ def _check(word: str) -> str:
     text = yaml.safe_dump([rule], sort_keys=False, default_flow_style=None, width=100, allow_unicode=True)
     facts = "\n".join(f"- {fact}" for fact in _facts(word, kind))
     return (
-        f"## `{word}` {{ #{word} }}\n\n{kind.doc}\n\n{facts}\n\n"
-        f"```python\n{as_python(rule)}\n```\n\n```yaml\n{text}```"
+        f"## `{word}` {{ #{word} }}\n\n{kind.doc}\n\n{facts}\n\n```python\n{as_python(rule)}\n```\n\n```yaml\n{text}```"
     )
 
 
@@ -124,7 +123,9 @@ def ledger() -> str:
     parts = []
     for table, columns in TABLES.items():
         rows = [f"| `{name}` | {kind} | {doc} |" for name, (kind, doc) in columns.items()]
-        parts.append(f"### `{table}` {{ #{table} }}\n\n" + "\n".join(["| column | type | holds |", "|---|---|---|", *rows]))
+        parts.append(
+            f"### `{table}` {{ #{table} }}\n\n" + "\n".join(["| column | type | holds |", "|---|---|---|", *rows])
+        )
     return "\n\n".join(parts)
 
 

@@ -10,10 +10,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import psycopg
 import pytest
 import yaml
 
-from airflow_dataquality import errors, examples
+from airflow_dataquality import errors, examples, maintenance
 from airflow_dataquality.checks import check
 from airflow_dataquality.engine.ledger import TABLES
 from airflow_dataquality.operators.check import DataQualityCheckOperator
@@ -85,7 +86,9 @@ def test_every_column_of_the_ledger_has_an_entry(hooks: ModuleType) -> None:
 @pytest.mark.parametrize("operator", OPERATORS)
 def test_every_argument_of_an_operator_is_documented(operator: type) -> None:
     documented = set(re.findall(r":param (\w+):", operator.__doc__ or ""))
-    arguments = {name for name, p in inspect.signature(operator.__init__).parameters.items() if p.kind is p.KEYWORD_ONLY}
+    arguments = {
+        name for name, p in inspect.signature(operator.__init__).parameters.items() if p.kind is p.KEYWORD_ONLY
+    }
     assert arguments <= documented
     assert {"conn_id", "retry_on_failure", "database"} <= documented
     assert f"::: {operator.__module__}.{operator.__name__}" in page("reference/operators.md")
@@ -119,6 +122,18 @@ def test_the_readme_leads_somewhere() -> None:
     assert not missing
 
 
+def test_messages_that_are_explained_are_messages_of_the_package() -> None:
+    files = (path.read_text(encoding="utf-8") for path in (ROOT / "airflow_dataquality").rglob("*.py"))
+    source = re.sub(r'"\s+f?"', "", "\n".join(files))  # texts that go on in the next line
+    ours, _, _ = page("guides/troubleshooting.md").partition("## Afterwards")
+    messages = re.findall(r"^### (.+)$", ours, re.MULTILINE)
+    assert len(messages) > 10
+    for message in messages:
+        for part in re.split(r"…|'swap'|row_count is 0, expected > 0|: (?=rolled)|: (?=missing)", message):
+            words = part.strip(" ():,;")
+            assert words in source, f"{message}: nothing says {words!r}"
+
+
 @pytest.mark.parametrize("path", [ROOT / "README.md", *sorted(PAGES.rglob("*.md"))], ids=lambda path: path.name)
 def test_words_that_help_no_reader(path: Path) -> None:
     assert not re.findall(r"\b(simply|just|obviously|easily)\b", path.read_text(encoding="utf-8"), re.IGNORECASE)
@@ -128,17 +143,18 @@ def test_words_that_help_no_reader(path: Path) -> None:
 
 
 @pytest.fixture
-def flights(warehouse: Warehouse) -> Iterator[Warehouse]:
+def flights(warehouse: Warehouse) -> Warehouse:
     """A few flights in the form of the demo's."""
     with warehouse.connect() as connection:
         connection.execute("CREATE SCHEMA analytics")
         connection.execute("CREATE SCHEMA raw")
         connection.execute(
-            "CREATE TABLE raw.flights AS SELECT d::date AS ds, c AS carrier, o AS origin, 1 AS dep_time, 5 AS dep_delay, "
-            "7 AS arr_delay, 100 AS distance, 'ORD' AS dest FROM generate_series('2013-02-01', '2013-02-03', '1 day'::interval) d, "
+            "CREATE TABLE raw.flights AS SELECT d::date AS ds, c AS carrier, o AS origin, 1 AS dep_time, "
+            "5 AS dep_delay, 7 AS arr_delay, 100 AS distance, 'ORD' AS dest "
+            "FROM generate_series('2013-02-01', '2013-02-03', '1 day'::interval) d, "
             "unnest('{UA,DL}'::text[]) c, unnest('{EWR,JFK}'::text[]) o"
         )
-    yield warehouse
+    return warehouse
 
 
 @pytest.fixture
@@ -202,19 +218,69 @@ def test_the_queries_of_the_pages_run(flights: Warehouse, readme_operator: Any) 
     assert f"{kept[0]}.{kept[1]}" in str(blocked.value)
 
 
-def test_the_grants_of_the_page_are_enough(
-    flights: Warehouse, readme_operator: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    publish(readme_operator, "2013-02-01")  # makes the table, as the owner
-    statements = "".join(blocks(page("guides/database.md"), "sql")[:1])
+@pytest.fixture
+def roles(flights: Warehouse) -> Iterator[psycopg.Connection[Any]]:
+    """The roles of the page on grants, for as long as a test takes: roles belong to the whole server."""
     with flights.connect() as connection:
-        connection.execute("DROP SCHEMA dataquality CASCADE")
-        connection.execute("DROP ROLE IF EXISTS loader")
-        connection.execute("CREATE ROLE loader LOGIN PASSWORD 'loader'")
-        connection.execute(statements)
+        connection.execute("CREATE ROLE loader LOGIN PASSWORD 'loader'; CREATE ROLE analytics_owner")
         connection.execute("GRANT USAGE ON SCHEMA raw TO loader; GRANT SELECT ON raw.flights TO loader")
+        yield connection
+        connection.execute("DROP OWNED BY loader, analytics_owner CASCADE; DROP ROLE loader, analytics_owner")
+
+
+def become_loader(flights: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", re.sub(r"//[^@]*@", "//loader:loader@", flights.uri))
+
+
+def test_the_grants_of_the_page_are_enough(
+    flights: Warehouse, roles: psycopg.Connection[Any], readme_operator: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(readme_operator, "2013-02-01")  # makes the table, as its owner
+    roles.execute("DROP SCHEMA dataquality CASCADE")
+    roles.execute(blocks(page("guides/database.md"), "sql")[0])
+    become_loader(flights, monkeypatch)
     assert publish(readme_operator, "2013-02-02")["exchange"] == "overwrite"
+    owners = roles.execute("SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname = 'dataquality'").fetchall()
+    assert owners == [("loader",)]
+
+
+def test_swapping_needs_membership_in_the_owner(
+    flights: Warehouse, roles: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    roles.execute("CREATE TABLE analytics.daily_flights (n int)")
+    roles.execute("GRANT CREATE, USAGE ON SCHEMA analytics TO analytics_owner")
+    roles.execute("ALTER TABLE analytics.daily_flights OWNER TO analytics_owner")
+    roles.execute(blocks(page("guides/database.md"), "sql")[0])
+    become_loader(flights, monkeypatch)
+    operator = StageCheckExchangeOperator(
+        task_id="whole", conn_id=flights.conn_id, table="analytics.daily_flights", sql="SELECT 1 AS n"
+    )
+    assert operator.execute({})["exchange"] == "overwrite"
+    (membership,) = [block for block in blocks(page("guides/database.md"), "sql") if "analytics_owner" in block]
+    roles.execute(membership)
+    assert operator.execute({})["exchange"] == "swap"
+
+
+def test_rolling_back_twice_ends_where_it_began(flights: Warehouse) -> None:
+    def version(number: int) -> None:
+        StageCheckExchangeOperator(
+            task_id="version", conn_id=flights.conn_id, table="analytics.versions", keep_previous=1,
+            sql=f"SELECT {number} AS n",
+        ).execute({})  # fmt: skip
+
+    def found() -> list[tuple[Any, ...]]:
+        with flights.connect() as connection:
+            return connection.execute("SELECT n FROM analytics.versions").fetchall()
+
+    version(1)
+    version(2)
+    maintenance.rollback(flights.conn_id, "analytics.versions")
+    assert found() == [(1,)]
+    maintenance.rollback(flights.conn_id, "analytics.versions")
+    assert found() == [(2,)]
+    with flights.connect() as connection:
+        recorded = connection.execute("SELECT rows, dag_id FROM dataquality.publication").fetchall()
+    assert recorded == [(1, None)] * 4
 
 
 def test_dicts_of_airflows_operators_on_the_page_run(flights: Warehouse) -> None:

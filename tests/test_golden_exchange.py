@@ -61,7 +61,15 @@ def test_the_statements_are_the_reviewed_ones(
 
 def _told(statement: str) -> bool:
     """Leave out the ledger's own creation and the long questions to the catalog."""
-    boring = ("PREPARE ", "CREATE SCHEMA", "CREATE TABLE \"dataquality\"", "CREATE INDEX \"publication", "CREATE INDEX \"check", "CREATE INDEX \"metric", "SELECT set_config")
+    boring = (
+        "PREPARE ",
+        "CREATE SCHEMA",
+        'CREATE TABLE "dataquality"',
+        'CREATE INDEX "publication',
+        'CREATE INDEX "check',
+        'CREATE INDEX "metric',
+        "SELECT set_config",
+    )
     return not statement.lstrip().startswith(boring) and not any(w in statement for w in ("pg_catalog", "WITH tree"))
 
 

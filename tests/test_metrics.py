@@ -15,8 +15,10 @@ from hypothesis import strategies as st
 
 from airflow_dataquality.checks import check
 from airflow_dataquality.dialects import dialect_for
+from airflow_dataquality.dialects.base import Dialect
 from airflow_dataquality.engine.measure import Scan, measure
 from airflow_dataquality.engine.schema import same_type
+from airflow_dataquality.hooks.session import DbApiSession
 from airflow_dataquality.model import Column, Measurement, Metric, Partition, Table
 from airflow_dataquality.vocabulary import KINDS, WRITABLE
 from support import Database, Warehouse
@@ -150,6 +152,16 @@ def test_value_of_each_kind(flights: Database) -> None:
     assert not wrong
 
 
+def test_ansi_sql_gives_the_same_values(warehouse: Warehouse) -> None:
+    """The base dialect, on a database that understands most of the standard."""
+    with warehouse.connect() as connection:
+        database = Database(DbApiSession(connection, Dialect()), warehouse.conn_id)
+        fill(database, T, "n integer, x double precision, s text, ts timestamp, origin text", ROWS)
+        refer(database)
+        cases = [case for case in CASES if ";" not in case[2].get("sql", "")]
+        assert [c for c in cases if not same(value(database, c[0], c[1], **c[2]), c[3])] == []
+
+
 @pytest.mark.parametrize("way", ["clause", "clause beside others", "key", "clause with a comment"])
 def test_value_in_a_scope(flights: Database, way: str) -> None:
     refer(flights)
@@ -250,8 +262,6 @@ def test_nan_and_infinity_are_ordinary_values(warehouse: Warehouse, request: pyt
     with warehouse.connect() as connection:
         connection.execute("CREATE TABLE flights (x float8)")
         connection.execute("INSERT INTO flights VALUES ('NaN'), ('NaN'), ('Infinity'), ('-Infinity'), (1), (NULL)")
-        from airflow_dataquality.hooks.session import DbApiSession
-
         session = DbApiSession(connection, dialect_for("postgres"))
         words = ("null_count", "distinct_count", "unique_violations", "min", "max", "mean", "stddev")
         metrics = {word: check(word, "x", equal_to=0).metric for word in words}

@@ -23,9 +23,21 @@ from airflow_dataquality.provider_info import get_provider_info
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "airflow_dataquality"
 
-BELOW_AIRFLOW = [
-    *("errors", "interval", "model", "vocabulary", "grammar", "spec", "checks", "dialects", "plans", "stats", "engine"),
+# Lower layers first: a layer may import those before it.
+LAYERS = [
+    ("errors",),
+    ("interval", "vocabulary", "_yaml", "examples"),
+    ("model",),
+    ("grammar", "stats"),
+    ("checks", "spec", "dialects"),
+    ("plans",),
+    ("engine",),
+    ("hooks",),
+    ("operators", "maintenance"),
+    ("cli", "provider_info"),
+    ("demo",),
 ]
+BELOW_AIRFLOW = [layer for layers in LAYERS[: LAYERS.index(("hooks",))] for layer in layers]
 HEAVY = {"boto3", "numpy", "pandas", "psycopg", "psycopg2", "rich", "scipy"}
 OPERATORS = [module for operators in get_provider_info()["operators"] for module in operators["python-modules"]]
 
@@ -34,7 +46,8 @@ def test_provider_info_follows_airflows_schema() -> None:
     schema = json.loads(resources.files("airflow").joinpath("provider_info.schema.json").read_text())
     info = get_provider_info()
     jsonschema.validate(info, schema)
-    assert set(info) <= set(schema["properties"])
+    # Airflow 3.0 and 3.1 load no commands from providers, and ignore the key.
+    assert set(info) <= {*schema["properties"], "cli"}
 
 
 def test_airflow_finds_the_provider_and_its_commands() -> None:
@@ -43,6 +56,8 @@ def test_airflow_finds_the_provider_and_its_commands() -> None:
     manager = ProvidersManager()
     found = manager.providers["airflow-provider-dataquality"]
     assert found.version == airflow_dataquality.__version__ == metadata.version("airflow-provider-dataquality")
+    if not hasattr(manager, "cli_command_functions"):
+        pytest.skip("this Airflow loads no commands from providers")
     names = [command.name for function in manager.cli_command_functions for command in function()]
     assert "dq" in names
 
@@ -84,19 +99,14 @@ def test_wheel_is_typed_and_holds_nothing_else(wheel: zipfile.ZipFile) -> None:
 @pytest.mark.parametrize("module", [*OPERATORS, "airflow_dataquality.cli"])
 def test_importing_what_dags_import_is_cheap(module: str) -> None:
     """Only what comes on top of Airflow's own counts: it imports some of them itself."""
+    baseline = "airflow.providers.common.sql.operators.sql" if module in OPERATORS else "airflow.cli.cli_config"
     script = (
-        "import sys, {baseline}\n"
+        f"import sys, {baseline}\n"
         "before = set(sys.modules)\n"
-        "import {module}\n"
-        "print(*{{name.partition('.')[0] for name in set(sys.modules) - before}})"
+        f"import {module}\n"
+        "print(*{name.partition('.')[0] for name in set(sys.modules) - before})"
     )
-    baseline = "airflow.sdk" if module in OPERATORS else "airflow.cli.cli_config"
-    done = subprocess.run(
-        [sys.executable, "-c", script.format(baseline=baseline, module=module)],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert HEAVY.isdisjoint(done.stdout.split())
 
 
@@ -129,22 +139,6 @@ def test_nothing_below_the_hooks_imports_airflow(layer: str) -> None:
         if module.partition(".")[0] == "airflow"
     }
     assert not found
-
-
-# Lower layers first: a layer may import those before it.
-LAYERS = [
-    ("errors",),
-    ("interval", "vocabulary", "_yaml", "examples"),
-    ("model",),
-    ("grammar", "stats"),
-    ("checks", "spec", "dialects"),
-    ("plans",),
-    ("engine",),
-    ("hooks",),
-    ("operators", "maintenance"),
-    ("cli", "provider_info"),
-    ("demo",),
-]
 
 
 @pytest.mark.parametrize("layer", [layer for layers in LAYERS for layer in layers if layer_files(layer)])

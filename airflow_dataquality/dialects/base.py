@@ -7,7 +7,7 @@ from typing import Any
 
 from airflow_dataquality.dialects.ledger import LedgerSql
 from airflow_dataquality.dialects.metrics import MetricSql
-from airflow_dataquality.model import Column, Table
+from airflow_dataquality.model import Column, Scalar, Table
 
 _CATEGORIES = {
     "number": ("INT", "NUMERIC", "DECIMAL", "FLOAT", "DOUBLE", "REAL", "SERIAL", "MONEY"),
@@ -22,14 +22,20 @@ class Dialect(LedgerSql, MetricSql):
 
     name = "ansi"
     begin = "BEGIN"
+    session_wishes: Sequence[str] = ()
+    """Statements run once on a new connection, which may fail where the server does not know them."""
 
     @property
     def session_setup(self) -> Sequence[str]:
-        """Queries run once on a new connection."""
+        """Statements run once on a new connection."""
         return ()
 
     def schema_of(self, table: Table) -> str | None:
         """A query for the schema in which the database finds the name; None if it has no such question."""
+        return None
+
+    def canonical(self, value: Scalar, type_name: str) -> str | None:
+        """A query for the one spelling that a value has in its type; None if there is no such question."""
         return None
 
     def columns(self, table: Table) -> str:

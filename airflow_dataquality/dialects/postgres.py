@@ -58,16 +58,13 @@ class Postgres(CatalogSql, StagingSql, ExchangeSql, Dialect):
         "varbit": "bit varying",
     }
 
+    # Have the server notice when this client is gone; from Postgres 14 on, and not on every platform:
+    # https://www.postgresql.org/docs/current/runtime-config-connection.html
+    session_wishes: Sequence[str] = ("SET client_connection_check_interval = '1s'",)
+
     @property
     def session_setup(self) -> Sequence[str]:
-        """Plan the catalog's query once; and have the server notice when this client is gone.
-
-        https://www.postgresql.org/docs/current/runtime-config-connection.html (since Postgres 14)
-        """
-        return (
-            "SELECT set_config(name, '1s', false) FROM pg_settings WHERE name = 'client_connection_check_interval'",
-            self.prepare_features(),
-        )
+        return (self.prepare_features(),)
 
     def lock_ledger(self, schema: str) -> Sequence[str]:
         return (self.advise(self.lock_key("ledger", schema)),)

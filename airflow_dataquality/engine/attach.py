@@ -82,9 +82,12 @@ def _in_place_of_child(
     now, stage = oid_of(session, slot.table), oid_of(session, exchange.stage.table)
     if now is None or stage is None:
         raise Changed(f"{slot.table} was dropped")
+    # Waits for writers while readers may still pass, and keeps what is compared now as it is.
+    session.execute(sql.lock_table(slot.table, "SHARE ROW EXCLUSIVE"))
     exchange.unchanged(before, features_of(session, now))
-    session.execute(sql.lock_table(target.table, "ACCESS EXCLUSIVE"))
-    session.execute(sql.detach(target.table, slot.table))
-    exchange.take_place(slot.table, clothes, before.relation["comment"], lock=slot.table)
-    session.batch([sql.attach(target.table, slot.table, slot.bound), sql.drop_constraint(slot.table, check)])
+    exchange.take_place(
+        slot.table, clothes, before.relation["comment"], lock=target.table,
+        before=[sql.detach(target.table, slot.table)],
+        after=[sql.attach(target.table, slot.table, slot.bound), sql.drop_constraint(slot.table, check)],
+    )  # fmt: skip
     exchange.carried(before, features_of(session, stage))

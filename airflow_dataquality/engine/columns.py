@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from airflow_dataquality.engine import staging
-from airflow_dataquality.engine.session import ExchangeSession
+from airflow_dataquality.engine.session import ExchangeSession, Session
 from airflow_dataquality.engine.target import Target
 from airflow_dataquality.errors import PartitionError, SchemaDrift, TableError, did_you_mean
 from airflow_dataquality.model import Column, Scalar, Table
@@ -125,7 +125,7 @@ def _types(session: ExchangeSession, target: Target, select: str, extra: Sequenc
     return {name: types[name] for name in extra}
 
 
-def canonical_key(session: ExchangeSession, key: Mapping[str, Scalar], columns: Sequence[Column]) -> dict[str, Scalar]:
+def canonical_key(session: Session, key: Mapping[str, Scalar], columns: Sequence[Column]) -> dict[str, Scalar]:
     """The partition's values as their columns' types print them: one spelling for one partition.
 
     :raises PartitionError: if a value is not of its column's type
@@ -133,11 +133,12 @@ def canonical_key(session: ExchangeSession, key: Mapping[str, Scalar], columns: 
     types = {column.name: column.type for column in columns}
     canonical: dict[str, Scalar] = {}
     for column, value in key.items():
-        if value is None:
-            canonical[column] = None
+        question = None if value is None else session.dialect.canonical(value, types[column])
+        if question is None:
+            canonical[column] = value
             continue
         try:
-            canonical[column] = session.query(session.dialect.canonical(value, types[column]))[0][0]
+            canonical[column] = session.query(question)[0][0]
         except Exception as error:
             known = staging.database_error("", error)
             raise PartitionError(

@@ -134,8 +134,14 @@ class Exchange:
         for statement in self.sql.steady_plans():
             self.session.execute(statement)
 
-    def take_place(self, table: Table, clothes: plans.Wardrobe, comment: str | None, *, lock: Table) -> None:
-        """From the lock to the new name in one message: the critical section has no round trips inside."""
+    def take_place(
+        self, table: Table, clothes: plans.Wardrobe, comment: str | None, *,
+        lock: Table, before: Sequence[str] = (), after: Sequence[str] = (),
+    ) -> None:  # fmt: skip
+        """From the lock to the new name in one message: the critical section has no round trips inside.
+
+        :param lock: what keeps readers out: the table itself, or the one that it is a partition of
+        """
         sql = self.sql
         started = time.monotonic()
         self.session.execute(sql.lock_table(lock, "ACCESS EXCLUSIVE"))
@@ -144,7 +150,9 @@ class Exchange:
         marks = [sql.mark(table, comment)]
         if self.previous:
             marks.append(sql.mark(self.previous, Mark.of(staging.PREVIOUS, self.partition, self.run).comment))
-        self.session.batch([*(s.sql for s in plan.statements), *marks])
+        # Readers wait for what has to be waited for from here on, so it has the time that the lock left.
+        left = max(self.settings.lock_timeout - waited, 0.001)
+        self.session.batch([sql.lock_timeout(left), *before, *(s.sql for s in plan.statements), *marks, *after])
         log.info(
             "Waited %.1f ms for the lock, renamed in %.1f ms", waited * 1e3, (time.monotonic() - started - waited) * 1e3
         )

@@ -63,7 +63,10 @@ class DbApiSession:
         self._plain_rows()
         dialect.prepare(connection)
         for statement in dialect.session_setup:
-            self.query(statement)
+            self.execute(statement)
+        for statement in dialect.session_wishes:
+            with contextlib.suppress(Exception):
+                self.execute(statement)
 
     def _autocommit(self, hook: DbApiHook | None) -> None:
         # Drivers differ in when they open a transaction behind one's back, so none may: BEGIN is ours.

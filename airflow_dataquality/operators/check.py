@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.sql.operators.sql import BaseSQLOperator
 
+from airflow_dataquality.engine.columns import canonical_key
 from airflow_dataquality.engine.judge import judge, resolve
 from airflow_dataquality.engine.ledger import Ledger, Run
 from airflow_dataquality.engine.measure import Scan, measure, preflight
@@ -113,23 +114,25 @@ class DataQualityCheckOperator(RendersDate, BaseSQLOperator):
         checks = common.render_checks(self, self._checks, context)
         run = common.run_identity(context)
         with open_session(self.get_db_hook()) as session:
-            what = self._what(session)
-            summary, rows = self._check(session, checks, what, run)
+            what, columns = self._what(session)
+            summary, rows = self._check(session, checks, what, columns, run)
         partition = json.loads(what.json)
         outcome = {"table": str(what.table), "partition": partition, "rows": rows, "run_uid": run.run_uid}
         return what, summary, outcome | summary.as_dict()
 
-    def _what(self, session: Session) -> Partition:
+    def _what(self, session: Session) -> tuple[Partition, tuple[Column, ...]]:
+        """The partition, spelled as the ledger spells it, and its columns."""
         table = Table.parse(self.table, session.dialect.fold)
         question = session.dialect.schema_of(table)
         if table.schema is None and question and (found := session.query(question)):
             table = Table(table.name, found[0][0])
-        return Partition.of(table, common.checked_partition(self.partition))
+        key = common.checked_partition(self.partition)
+        columns = _columns(session, Partition.of(table, key))
+        return Partition.of(table, canonical_key(session, key, columns)), columns
 
     def _check(
-        self, session: Session, checks: Sequence[Check], what: Partition, run: Run
+        self, session: Session, checks: Sequence[Check], what: Partition, columns: tuple[Column, ...], run: Run
     ) -> tuple[Summary, int | None]:
-        columns = _columns(session, what)
         clause = self.partition_clause or None
         checks = [_within(check, clause, session) for check in resolve(checks, columns, dialect=session.dialect)]
         metrics = [common.row_count(clause), *(check.metric for check in checks)]

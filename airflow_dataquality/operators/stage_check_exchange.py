@@ -129,7 +129,7 @@ class StageCheckExchangeOperator(RendersDate, BaseSQLOperator):
         if not common.is_template(self.sql) and not self.sql.endswith(".sql"):
             single_select(self.sql)
         self._settings()
-        self._checks = checks_from(self.checks, folders=common.search_folders(self))
+        self._checks = checks_from(() if self.checks is None else self.checks, folders=common.search_folders(self))
 
     def _settings(self) -> Settings:
         if self.exchange not in MODES:

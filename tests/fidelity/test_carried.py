@@ -47,7 +47,7 @@ RICH: list[str | tuple[int, str]] = [
     ) WITH (fillfactor = 70, autovacuum_vacuum_threshold = 77, toast.autovacuum_enabled = false)""",
     "ALTER TABLE w.rich DROP gap1, DROP gap2",
     since(18, "ALTER TABLE w.rich ADD tripled numeric GENERATED ALWAYS AS (amount * 3) VIRTUAL"),
-    since(18, "ALTER TABLE w.rich RENAME CONSTRAINT rich_name_not_null TO \"a name, please\""),
+    since(18, 'ALTER TABLE w.rich RENAME CONSTRAINT rich_name_not_null TO "a name, please"'),
     since(18, "COMMENT ON CONSTRAINT \"a name, please\" ON w.rich IS 'of course'"),
     since(18, "ALTER TABLE w.rich ADD CONSTRAINT at_later NOT NULL at NOT VALID"),
     since(18, "ALTER TABLE w.rich ADD CONSTRAINT unenforced CHECK (amount < 0) NOT ENFORCED"),
@@ -71,7 +71,7 @@ RICH: list[str | tuple[int, str]] = [
     "COMMENT ON INDEX w.\"Lower Name\" IS 'an index'",
     "COMMENT ON INDEX w.rich_key IS 'the key''s index'",
     "COMMENT ON CONSTRAINT rich_key ON w.rich IS 'the key'",
-    'COMMENT ON CONSTRAINT "positive Amount" ON w.rich IS \'a check\'',
+    "COMMENT ON CONSTRAINT \"positive Amount\" ON w.rich IS 'a check'",
     "COMMENT ON SEQUENCE w.rich_tick_seq IS 'a serial'",
     "GRANT USAGE ON SEQUENCE w.rich_tick_seq TO fid_analyst",
     "GRANT SELECT, INSERT ON w.rich TO fid_lead WITH GRANT OPTION",
@@ -111,9 +111,7 @@ def test_everything_at_once_is_carried(db: Connection, mode: str, keep_previous:
     create_rich(db)
     before, numbers = fingerprint(db, "w.rich"), next_numbers(db)
     for _ in range(2):
-        outcome = publish(
-            "w.rich", RICH_ROWS, exchange="auto" if mode == "swap" else mode, keep_previous=keep_previous
-        )
+        outcome = publish("w.rich", RICH_ROWS, exchange="auto" if mode == "swap" else mode, keep_previous=keep_previous)
         assert outcome["exchange"] == mode
         assert fingerprint(db, "w.rich") == before
         assert len(rows(db, "w.rich")) == 10

@@ -66,7 +66,7 @@ KINDS = {
 
 def create_parent(db: Connection, kind: Kind) -> None:
     db.execute(f"CREATE TABLE w.p (k {kind.type}, id int NOT NULL, v text) PARTITION BY {kind.by} (k)")  # type: ignore[arg-type]
-    db.execute("ALTER TABLE w.p ADD CONSTRAINT natural CHECK (id > 0)")
+    db.execute("ALTER TABLE w.p ADD CONSTRAINT positive CHECK (id > 0)")
     db.execute("CREATE UNIQUE INDEX p_key ON w.p (k, id); CREATE INDEX p_v ON w.p (v DESC)")
     db.execute("CREATE VIEW w.seen AS SELECT * FROM w.p; CREATE STATISTICS w.s ON k, id FROM w.p")
     db.execute("GRANT SELECT ON w.p TO fid_analyst; COMMENT ON TABLE w.p IS 'the parent'")
@@ -89,7 +89,9 @@ def test_a_child_keeps_everything(db: Connection, name: str, keep_previous: int)
     db.execute(f"INSERT INTO w.p {select(kind, kind.value, '9')} UNION ALL {select(kind, kind.other, '9')}")  # type: ignore[arg-type]
     before = fingerprint(db, "w.p")
     for ids in ("1, 2", "3, 4, 5"):
-        outcome = publish("w.p", select(kind, kind.value, ids), partition={"k": kind.value}, keep_previous=keep_previous)
+        outcome = publish(
+            "w.p", select(kind, kind.value, ids), partition={"k": kind.value}, keep_previous=keep_previous
+        )
         assert outcome["exchange"] == "attach"
         assert fingerprint(db, "w.p") == before
     assert rows(db, "w.child", "id") == rows(db, "w.seen WHERE id < 9", "id") == [(3,), (4,), (5,)]

@@ -127,7 +127,9 @@ def test_unchecked_rows_are_nobodys_to_see(db: Connection, loader: str, conn_id:
 
 
 def may_read(db: Connection, table: str) -> bool:
-    return bool(db.execute("SELECT has_any_column_privilege('fid_analyst', %s, 'SELECT')", [table]).fetchone() == (True,))
+    return bool(
+        db.execute("SELECT has_any_column_privilege('fid_analyst', %s, 'SELECT')", [table]).fetchone() == (True,)
+    )
 
 
 def privileges(db: Connection, table: str) -> str:

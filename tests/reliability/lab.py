@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
+import select as polling
 import signal
 import time
 import traceback
@@ -93,7 +95,10 @@ def beside(connection: psycopg.Connection[Any]) -> dict[str, str]:
     rows = connection.execute(r"""
         SELECT c.relname, obj_description(c.oid, 'pg_class') FROM pg_class c
         WHERE c.relnamespace = 'lab'::regnamespace AND c.relkind IN ('r', 'p') AND c.relname LIKE '%\_\_dq\_%'""")
-    return {name: json.loads(comment or "{}").get("airflow_dataquality", {}).get("role", "nothing") for name, comment in rows}
+    return {
+        name: json.loads(comment or "{}").get("airflow_dataquality", {}).get("role", "nothing")
+        for name, comment in rows
+    }
 
 
 def publications(connection: psycopg.Connection[Any]) -> int:
@@ -140,6 +145,7 @@ class Process:
 
     @staticmethod
     def _live(body: Callable[[], Any], answer: int) -> None:
+        gc.freeze()  # or the collector would touch, and so copy, all that is shared with the parent
         try:
             said = {"answer": body()}
         except BaseException:  # noqa: BLE001 - the parent tells
@@ -183,8 +189,6 @@ def background(*bodies: Callable[[Callable[[], bool]], Any]) -> Iterator[list[An
     answers: list[Any] = []
 
     def stops() -> bool:
-        import select as polling
-
         return bool(polling.select([stopped], [], [], 0)[0])
 
     def live(body: Callable[[Callable[[], bool]], Any]) -> Any:
@@ -198,5 +202,3 @@ def background(*bodies: Callable[[Callable[[], bool]], Any]) -> Iterator[list[An
         os.close(stop)
         answers += [process.join() for process in processes]
         os.close(stopped)
-
-
