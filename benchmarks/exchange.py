@@ -121,7 +121,7 @@ def _line(way: str, watched: list[Watched]) -> dict[str, Any]:
 
 
 def _median(watched: list[Watched], what: str) -> float:
-    return statistics.median(getattr(w, what) for w in watched)
+    return float(statistics.median(getattr(w, what) for w in watched))
 
 
 # -- the ways

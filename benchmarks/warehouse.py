@@ -35,4 +35,4 @@ def hook(conn_id: str = CONNECTION) -> Any:
     """A hook, as an operator gets it."""
     from airflow.providers.common.compat.sdk import BaseHook
 
-    return BaseHook.get_connection(conn_id).get_hook()
+    return BaseHook.get_connection(conn_id).get_hook()  # type: ignore[no-untyped-call]

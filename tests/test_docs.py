@@ -13,6 +13,7 @@ from typing import Any
 import psycopg
 import pytest
 import yaml
+from airflow.providers.common.compat.sdk import AirflowException
 
 from airflow_dataquality import errors, examples, maintenance
 from airflow_dataquality.checks import check
@@ -210,7 +211,7 @@ def test_the_queries_of_the_pages_run(flights: Warehouse, readme_operator: Any) 
     with flights.connect() as connection:
         answers = [connection.execute(query).fetchall() for query in queries]
         (kept,) = connection.execute(blocks(page("guides/rejected-rows.md"), "sql")[0]).fetchall()
-        holders = re.findall(r"^ +SELECT a\.pid.*?;", page("guides/troubleshooting.md"), re.DOTALL | re.MULTILINE)
+        holders = blocks(page("guides/troubleshooting.md"), "sql")
         for query in holders:
             connection.execute(query)
     assert all(answers)
@@ -281,6 +282,45 @@ def test_rolling_back_twice_ends_where_it_began(flights: Warehouse) -> None:
     with flights.connect() as connection:
         recorded = connection.execute("SELECT rows, dag_id FROM dataquality.publication").fetchall()
     assert recorded == [(1, None)] * 4
+
+
+def operator_for(flights: Warehouse, sql: str, **arguments: Any) -> StageCheckExchangeOperator:
+    return StageCheckExchangeOperator(
+        task_id="claims", conn_id=flights.conn_id, table="analytics.claims", sql=sql, **arguments
+    )
+
+
+@pytest.mark.parametrize("mode", ["create", "swap", "overwrite", "attach"])
+def test_a_table_that_does_not_exist_is_created_whatever_the_mode(flights: Warehouse, mode: str) -> None:
+    assert operator_for(flights, "SELECT 1 AS n", exchange=mode).execute({})["exchange"] == "create"
+
+
+@pytest.mark.parametrize(
+    ("sql", "says", "arguments"),
+    [
+        ("SELECT 1 AS n WHERE false", "not_empty", {}),
+        ("SELECT 2 AS n", "rows are not of n=1, but of n=2", {"partition": {"n": 1}}),
+        (
+            "SELECT 0 AS n",
+            "division by zero",
+            {"checks": [check("custom_sql", sql="SELECT 1/n FROM {table}", geq_to=0)]},
+        ),
+    ],
+    ids=["not_empty", "rows_in_partition", "error"],
+)
+def test_what_blocks_whatever_fail_on_says(flights: Warehouse, sql: str, says: str, arguments: dict[str, Any]) -> None:
+    with pytest.raises(AirflowException, match=says):
+        operator_for(flights, sql, fail_on="never", **arguments).execute({})
+
+
+def test_what_does_not_block(flights: Warehouse) -> None:
+    failing = [check("max", "n", leq_to=0), check("min", "n", geq_to=9, severity="warn")]
+    summary = operator_for(flights, "SELECT 1 AS n", fail_on="never", checks=failing).execute({})
+    assert (summary["published"], summary["failed"], summary["warned"], summary["score"]) == (True, 1, 1, 0.375)
+    with pytest.raises(AirflowException, match="1 of"):
+        operator_for(flights, "SELECT 1 AS n", fail_on="warn", checks=failing[1:]).execute({})
+    skipped = operator_for(flights, "SELECT 1 AS n WHERE false", allow_empty=True, checks=failing).execute({})
+    assert (skipped["published"], skipped["rows"], skipped["skipped"]) == (True, 0, 2)
 
 
 def test_dicts_of_airflows_operators_on_the_page_run(flights: Warehouse) -> None:

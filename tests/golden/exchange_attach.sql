@@ -1,3 +1,4 @@
+SET client_connection_check_interval = '1s';
 BEGIN ISOLATION LEVEL READ COMMITTED;
 SELECT pg_advisory_xact_lock(#);
 INSERT INTO "dataquality"."ledger_version" ("version") VALUES (1);
@@ -75,10 +76,11 @@ INSERT INTO "dataquality"."metric" ("run_uid", "table_schema", "table_name", "pa
 INSERT INTO "dataquality"."publication" ("run_uid", "table_schema", "table_name", "partition", "mode", "rows", "previous_version", "score", "passed", "warned", "failed", "errored", "skipped", "dag_id", "task_id", "run_id", "map_index", "try_number", "published_at") VALUES ('#', 'w', 't', '{"ds": "2013-02-01"}', 'attach', 3, NULL, 1.0, 1, 0, 0, 0, 0, NULL, NULL, NULL, NULL, NULL, clock_timestamp());
 SET LOCAL lock_timeout = 100;
 LOCK TABLE "w"."t" IN SHARE UPDATE EXCLUSIVE MODE;
+LOCK TABLE "w"."t_old" IN SHARE ROW EXCLUSIVE MODE;
 EXECUTE airflow_dataquality_features (#);
 LOCK TABLE "w"."t" IN ACCESS EXCLUSIVE MODE;
+SET LOCAL lock_timeout = 92;
 ALTER TABLE "w"."t" DETACH PARTITION "w"."t_old";
-LOCK TABLE "w"."t_old" IN ACCESS EXCLUSIVE MODE;
 DROP TABLE "w"."t_old";
 ALTER TABLE "w"."t__dq_stage_#" RENAME TO "t_old";
 ALTER INDEX "w"."t_old_id_idx__dq_#_0" RENAME TO "t_old_id_idx";

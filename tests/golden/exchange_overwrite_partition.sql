@@ -1,3 +1,4 @@
+SET client_connection_check_interval = '1s';
 BEGIN ISOLATION LEVEL READ COMMITTED;
 SELECT pg_advisory_xact_lock(#);
 INSERT INTO "dataquality"."ledger_version" ("version") VALUES (1);

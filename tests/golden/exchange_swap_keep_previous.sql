@@ -1,3 +1,4 @@
+SET client_connection_check_interval = '1s';
 BEGIN ISOLATION LEVEL READ COMMITTED;
 SELECT pg_advisory_xact_lock(#);
 INSERT INTO "dataquality"."ledger_version" ("version") VALUES (1);
@@ -66,6 +67,7 @@ SET LOCAL lock_timeout = 100;
 LOCK TABLE "w"."t" IN SHARE ROW EXCLUSIVE MODE;
 EXECUTE airflow_dataquality_features (#);
 LOCK TABLE "w"."t" IN ACCESS EXCLUSIVE MODE;
+SET LOCAL lock_timeout = 97;
 SELECT setval('"w"."sequence__dq_#_0"', o.last_value, o.is_called) FROM w.t_id_seq o, "w"."sequence__dq_#_0" s WHERE (o.last_value, o.is_called) > (s.last_value, s.is_called);
 ALTER TABLE "w"."t" RENAME TO "t__dq_prev_#";
 ALTER INDEX "w"."t_name_idx" RENAME TO "t_name_idx__dq_p#_0";

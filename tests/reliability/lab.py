@@ -11,6 +11,7 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow_dataquality.operators.stage_check_exchange import StageCheckExchangeOperator
@@ -28,7 +29,7 @@ FOREVER = 60.0
 COLUMNS = "id bigint NOT NULL, day date NOT NULL, amount int CONSTRAINT positive CHECK (amount > 0)"
 PLAIN = (
     f"CREATE TABLE lab.orders ({COLUMNS}, CONSTRAINT orders_key PRIMARY KEY (id),"
-    " number int GENERATED ALWAYS AS IDENTITY)",
+    " number int GENERATED ALWAYS AS IDENTITY) WITH (autovacuum_enabled = off)",
     "CREATE INDEX orders_by_day ON lab.orders (day DESC)",
     "COMMENT ON TABLE lab.orders IS 'Orders'",
 )
@@ -175,7 +176,7 @@ class Process:
 
 def published_by(*operators: StageCheckExchangeOperator) -> list[Any]:
     """Run operators, each in a process of its own, all at once."""
-    processes = [Process(lambda each=each: each.execute({})) for each in operators]  # type: ignore[misc]
+    processes = [Process(partial(each.execute, {})) for each in operators]
     return [process.join() for process in processes]
 
 
@@ -195,7 +196,7 @@ def background(*bodies: Callable[[Callable[[], bool]], Any]) -> Iterator[list[An
         os.close(stop)
         return body(stops)
 
-    processes = [Process(lambda body=body: live(body)) for body in bodies]  # type: ignore[misc]
+    processes = [Process(partial(live, body)) for body in bodies]
     try:
         yield answers
     finally:

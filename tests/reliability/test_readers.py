@@ -11,6 +11,8 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -26,7 +28,8 @@ ROWS = 400
 DAY = {"day": "2024-01-02"}
 LOCK_TIMEOUT = 0.1
 GRACE = 0.02
-SECONDS = 3.0
+SECONDS = 2.0
+ATTEMPTS = 3
 
 Reader = Callable[[Any, random.Random], list[tuple[int, int]]]
 """Reads on a connection, as it likes: a count and a sum of each time."""
@@ -90,68 +93,82 @@ def child_first(connection: Any, _: random.Random) -> list[tuple[int, int]]:
 READERS = (plain, prepared, prepared_star, by_index, cursor, repeatable)
 
 
-def read(
-    uri: str, reader: Reader, allowed: float, stops: Callable[[], bool]
-) -> tuple[list[tuple[int, int]], int, float]:
-    """Read until told to stop: what was seen, how often, and the longest time that it took beside pauses."""
-    chance, seen, longest, times = random.Random(0), set(), 0.0, 0
+def read(uri: str, reader: Reader, allowed: float, stops: Callable[[], bool]) -> dict[str, Any]:
+    """Read until told to stop: what was seen, how often, how often a lock was too long in coming, the longest time."""
+    chance, seen, late, longest, times = random.Random(0), set(), 0, 0.0, 0
     with psycopg.connect(uri, autocommit=True) as connection:
         connection.execute(f"SET lock_timeout = {round(allowed * 1000)}")
         while not stops():
-            seen |= set(reader(connection, chance))
+            try:
+                seen |= set(reader(connection, chance))
+            except psycopg.errors.LockNotAvailable:
+                late += 1
             times += 1
             started = time.monotonic()
             connection.execute("SELECT 1")
             longest = max(longest, time.monotonic() - started)
-    return sorted(seen), times, longest
+            time.sleep(chance.random() * 0.004)
+    return {"seen": sorted(seen), "times": times, "late": late, "longest": longest}
 
 
-def noise(uri: str, readers: tuple[Reader, ...]) -> float:
-    """How late this machine is with such readers, without any exchange: the longest time of a round trip."""
-    with lab.background(*(lambda stops, r=r: read(uri, r, lab.FOREVER, stops) for r in readers)) as answers:
-        time.sleep(1)
-    return max(longest for _, _, longest in answers)
+@dataclass(frozen=True)
+class Exchanges:
+    """Two versions that take turns."""
+
+    mode: str
+    given: tuple[str, ...]
+    readers: tuple[Reader, ...] = READERS
+    partition: dict[str, str] | None = None
+
+    def beside_readers(self, uri: str, table: str, allowed: float, seconds: float) -> list[dict[str, Any]]:
+        """Publish the versions by turns while the readers read ``lab.orders``: what each of them has to tell."""
+        bodies = [partial(read, uri, reader, allowed) for reader in self.readers]
+        with lab.background(*bodies) as answers:
+            end = time.monotonic() + seconds
+            for number in itertools.cycle([2, 1]):
+                outcome = operator(
+                    version(number), table=table, partition=self.partition, exchange=self.mode,
+                    lock_timeout=LOCK_TIMEOUT, exchange_timeout=lab.FOREVER,
+                ).execute({})  # fmt: skip
+                assert outcome["exchange"] == self.mode
+                if number == 1 and time.monotonic() > end:
+                    break
+        return answers
+
+    def noise(self, uri: str) -> float:
+        """How late this machine is under such a load, though nobody waits for a lock: the longest round trip."""
+        answers = self.beside_readers(uri, "lab.elsewhere", lab.FOREVER, seconds=1)
+        return max(answer["longest"] for answer in answers)
 
 
-@pytest.mark.parametrize(
-    ("mode", "given", "partition", "readers"),
-    [
-        ("swap", PLAIN, None, READERS),
-        ("overwrite", PLAIN, None, READERS),
-        ("overwrite", PLAIN, DAY, READERS),
-        ("attach", PARTITIONED, DAY, (*READERS, child_first)),
-    ],
-    ids=["swap", "overwrite a table", "overwrite a partition", "attach"],
-)
-def test_readers_in_a_loop(
-    mode: str,
-    given: tuple[str, ...],
-    partition: dict[str, str] | None,
-    readers: tuple[Reader, ...],
-    warehouse: Warehouse,
-) -> None:
+EXCHANGES = {
+    "swap": Exchanges("swap", PLAIN),
+    "overwrite a table": Exchanges("overwrite", PLAIN),
+    "overwrite a partition": Exchanges("overwrite", PLAIN, partition=DAY),
+    "attach": Exchanges("attach", PARTITIONED, (*READERS, child_first), DAY),
+}
+
+
+@pytest.mark.parametrize("exchanges", EXCHANGES.values(), ids=EXCHANGES)
+def test_readers_in_a_loop(exchanges: Exchanges, warehouse: Warehouse) -> None:
+    twin = [sql.replace("orders", "elsewhere").replace("lab.second", "lab.fourth").replace("lab.first", "lab.third")
+            for sql in exchanges.given]  # fmt: skip
+    fill = f"INSERT INTO lab.orders (id, day, amount) {version(1)}"
     with warehouse.connect() as connection:
-        lab.reset(connection, (*given, f"INSERT INTO lab.orders (id, day, amount) {version(1)}"))
-    # A reader's lock never conflicts with an overwrite's: a millisecond would be too long.
-    allowed = 0.001 if mode == "overwrite" else LOCK_TIMEOUT + GRACE + noise(warehouse.uri, readers)
-    done = 0
-    with lab.background(*(lambda stops, r=r: read(warehouse.uri, r, allowed, stops) for r in readers)) as answers:
-        end = time.monotonic() + SECONDS
-        for number in itertools.cycle([2, 1]):
-            outcome = operator(
-                version(number),
-                partition=partition,
-                exchange=mode,
-                lock_timeout=LOCK_TIMEOUT,
-                exchange_timeout=lab.FOREVER,
-            ).execute({})
-            assert outcome["exchange"] == mode
-            done += 1
-            if done >= 4 and time.monotonic() > end:
-                break
-    for reader, (seen, times, _) in zip(readers, answers, strict=True):
-        assert [tuple(each) for each in seen] == [(ROWS, ROWS), (ROWS, 2 * ROWS)], reader.__name__
-        assert times >= done
+        lab.reset(connection, (*exchanges.given, *twin, fill, fill.replace("orders", "elsewhere")))
+    for attempt in range(ATTEMPTS):
+        # A reader's lock never conflicts with an overwrite's: a millisecond would be too long. Elsewhere a reader
+        # waits for four messages at most, each of which the machine may hold up.
+        overwrites = exchanges.mode == "overwrite"
+        allowed = 0.001 if overwrites else LOCK_TIMEOUT + GRACE + 4 * exchanges.noise(warehouse.uri)
+        answers = exchanges.beside_readers(warehouse.uri, "lab.orders", allowed, SECONDS)
+        for reader, answer in zip(exchanges.readers, answers, strict=True):
+            assert [tuple(each) for each in answer["seen"]] == [(ROWS, ROWS), (ROWS, 2 * ROWS)], reader.__name__
+        late = {reader.__name__: answer["late"] for reader, answer in zip(exchanges.readers, answers, strict=True)}
+        if not any(late.values()):
+            return
+        # What is the machine's fault does not come back every time.
+        assert attempt < ATTEMPTS - 1 and not overwrites, f"waited more than {allowed:.3f} s: {late}"  # noqa: PT018
 
 
 # -- one reader who stays
