@@ -6,7 +6,6 @@ Airflow imports this module for every ``airflow`` command, so each command impor
 from __future__ import annotations
 
 import argparse
-import re
 import sys
 from collections.abc import Callable
 from datetime import timedelta
@@ -16,20 +15,20 @@ from typing import Any
 
 from airflow.cli.cli_config import ActionCommand, Arg, GroupCommand
 
-_DURATION = re.compile(r"(\d+)([smhdw])")
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-
 
 def duration(text: str) -> timedelta:
-    """Read ``90s``, ``15m``, ``26h``, ``7d`` or ``2w``.
+    """Read ``90s``, ``15m``, ``26h``, ``7d`` or ``2w``, as the operators do.
 
     >>> duration("7d")
     datetime.timedelta(days=7)
     """
-    if not (match := _DURATION.fullmatch(text)):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a duration: write 90s, 15m, 26h, 7d or 2w")
-    number, unit = match.groups()
-    return timedelta(**{_UNITS[unit]: int(number)})
+    from airflow_dataquality.errors import SpecError
+    from airflow_dataquality.grammar import seconds
+
+    try:
+        return timedelta(seconds=seconds(text, "ttl"))
+    except SpecError as error:
+        raise argparse.ArgumentTypeError(f"{error.message}: write 90s, 15m, 26h, 7d or 2w") from error
 
 
 def key_value(text: str) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""The words of the package, as frozen values. See ``docs/concepts.md``.
+"""The words of the package, as frozen values. See ``docs/pages/concepts.md``.
 
 A check is a metric and the interval it must lie in. A plan is the ordered SQL of one load. Values
 are frozen and hashable, so equality deduplicates work: two checks of the same metric measure it once.

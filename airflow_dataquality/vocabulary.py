@@ -144,14 +144,15 @@ KINDS: dict[str, Kind] = {
     ),
     "check_statement": Kind(
         "1 if the boolean SQL expression `statement` holds, for every row or as an aggregate, else 0 (the "
-        "`check_statement` of Airflow's SQLTableCheckOperator). Its condition defaults to `equal_to: 1`.",
+        "`check_statement` of Airflow's SQLTableCheckOperator). About the rows of an empty table it says nothing, and "
+        "is skipped. Its condition defaults to `equal_to: 1`.",
         "validity",
         Family.ALONE,
         Takes.NONE,
         params=("statement",),
     ),
     "row_count_ratio": Kind(
-        "Rows staged, divided by the rows that production holds of the same partition now.",
+        "Rows staged, divided by the rows that production holds of the same partition now; skipped if it holds none.",
         "volume",
         Family.ALONE,
         Takes.NONE,
@@ -176,7 +177,7 @@ KINDS: dict[str, Kind] = {
     ),
     "churn_ratio": Kind(
         "Keys lost plus keys gained, divided by the keys that production holds of the same partition: 0 if "
-        "nothing changed. NULL is a value here.",
+        "nothing changed; skipped if it holds none. NULL is a value here.",
         "consistency",
         Family.ALONE,
         Takes.SOME,

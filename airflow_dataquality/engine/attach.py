@@ -9,7 +9,7 @@ from airflow_dataquality.engine.staging import features_of, oid_of
 from airflow_dataquality.engine.target import Changed, Target
 from airflow_dataquality.errors import ExchangeRefused
 from airflow_dataquality.plans import exchange as plans
-from airflow_dataquality.plans.features import Features
+from airflow_dataquality.plans.features import Features, as_new_child
 
 if TYPE_CHECKING:
     from airflow_dataquality.engine.exchange import Exchange
@@ -25,7 +25,7 @@ def attach(exchange: Exchange, target: Target) -> None:
     exchange.append_columns(target)
     slot = find_slot(session, target, exchange.partition)
     if not isinstance(slot, Slot):
-        raise ExchangeRefused(slot)
+        raise ExchangeRefused(f"no place for {exchange.partition}: {slot}", hint='use exchange="auto"')
     clothes = _dress(exchange, slot, target.features)
     check = guard(session, stage.table, exchange.partition)
     exchange.locks.await_snapshots(stage)
@@ -51,7 +51,7 @@ def _dress(exchange: Exchange, slot: Slot, parent: Features) -> plans.Wardrobe:
         clothes = exchange.dress(slot.features)
         exchange.name_previous(Target(slot.table))
         return clothes
-    clothes = slot.clothes_of_a_new_child(exchange.dress(parent, own=False), exchange.sql.max_name_bytes)
+    clothes = slot.clothes_of_a_new_child(exchange.dress(as_new_child(parent), own=False), exchange.sql.max_name_bytes)
     owner = parent.relation["owner"]
     with exchange.session.transaction():
         exchange.session.execute(exchange.sql.set_owner(exchange.stage.table, owner))

@@ -50,7 +50,7 @@ class Choice:
             )
         if possible[wanted]:
             raise ExchangeRefused(
-                f"exchange={wanted!r} of {self.partition} is refused, for it would lose or set off",
+                f"exchange={wanted!r} of {self.partition} is refused: it would lose or set off",
                 losses=possible[wanted],
                 hint=self._allow_hint(possible[wanted]) if wanted == "overwrite" else 'use exchange="auto"',
             )

@@ -181,7 +181,9 @@ class Exchange:
                 have = features_of(self.session, stage_oid)
                 self.session.run(plans.own(self.sql, self.stage.table, features, have))
         except Exception as error:
-            known = staging.database_error("the staged rows cannot be dressed as the table", error)
+            known = staging.database_error(
+                "the staged rows cannot be given the table's indexes, constraints and grants", error
+            )
             if (self.session.sqlstate(error) or "").startswith("23"):
                 raise ExchangeError(f"a constraint of {self.partition.table} rejects the staged rows: {known.message}",
                                     hint="mend the SELECT, or check for it") from error  # fmt: skip

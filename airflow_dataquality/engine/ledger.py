@@ -1,6 +1,6 @@
 """The ledger: what was measured, judged and published, as tables in the warehouse.
 
-The tables are part of the public interface; ``docs/ledger.md`` is generated from :data:`TABLES`. Rows are
+The tables are part of the public interface; the reference in the docs is generated from :data:`TABLES`. Rows are
 only ever appended. A ``publication`` row is written in the transaction that makes the rows visible, so that
 "published" and "visible" are the same fact.
 """
@@ -34,7 +34,7 @@ _TASK = {
     "dag_id": ("text", "the DAG; NULL outside Airflow"),
     "task_id": ("text", "the task"),
     "run_id": ("text", "the DAG run"),
-    "map_index": ("integer", "index of a mapped task, else -1"),
+    "map_index": ("integer", "index of a mapped task, -1 for another task"),
     "try_number": ("integer", "try of the task, from 1"),
 }
 TABLES: dict[str, dict[str, tuple[str, str]]] = {
@@ -48,7 +48,7 @@ TABLES: dict[str, dict[str, tuple[str, str]]] = {
         "errored": ("integer", "checks whose query failed"),
         "skipped": ("integer", "checks without data to judge"),
         "score": ("double", "1 - failures / checks, a warning counting a quarter"),
-        "previous_version": ("text", "the table that keeps the rows replaced, if kept"),
+        "previous_version": ("text", "the table that keeps the rows replaced, for people to read; NULL if none"),
         **_TASK,
         "published_at": ("time", "when"),
     },

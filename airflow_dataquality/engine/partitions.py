@@ -11,7 +11,7 @@ from airflow_dataquality.engine.staging import features_of, oid_of
 from airflow_dataquality.engine.target import Target, rights_missing
 from airflow_dataquality.model import Partition, Table
 from airflow_dataquality.plans.exchange import Wardrobe
-from airflow_dataquality.plans.features import Features, child_obstacles
+from airflow_dataquality.plans.features import Features, child_obstacles, columns_made_otherwise
 from airflow_dataquality.plans.names import shorten
 
 _DISCRETE = ("date", "smallint", "integer", "bigint")
@@ -92,7 +92,13 @@ def attach_obstacles(session: ExchangeSession, target: Target, partition: Partit
     slot = find_slot(session, target, partition)
     if isinstance(slot, str):
         return [*parent, slot]
-    child = child_obstacles(slot.features) + rights_missing(session, slot.features) if slot.features else []
+    child = []
+    if slot.features is not None:
+        child = [
+            *child_obstacles(slot.features),
+            *columns_made_otherwise(slot.features, target.features),
+            *rights_missing(session, slot.features),
+        ]
     invalid = [f"index {name} is invalid" for name, i in target.features.of("index").items() if not i["valid"]]
     return [*parent, *child, *invalid]
 

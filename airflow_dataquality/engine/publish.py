@@ -243,7 +243,7 @@ class _Publication:
         if not rows:
             hint = "look at what the SELECT reads; allow_empty=True publishes zero rows, too"
         return ChecksFailed(
-            f"{self.partition} was not published: {len(blocking)} of {len(self.checks)} checks block it, "
+            f"{self.partition} was not published: {len(blocking)} of {len(summary.results)} checks block it, "
             f"production is unchanged\n{lines}",
             outcome=outcome.as_dict(),
             summary=summary,
@@ -285,4 +285,4 @@ def _refuses_empty(check: Check) -> bool:
     try:
         return check.metric == ROWS and check.severity == "error" and 0 not in check.expect
     except TypeError:
-        raise SpecError(f"{check.source}: row_count is a number") from None
+        raise SpecError(f"{check.source}: row_count is a number", hint="compare it with one") from None

@@ -58,8 +58,10 @@ def rights_missing(session: ExchangeSession, features: Features) -> list[str]:
     """As whom this connection would have to act to make such a table and its grants, and may not."""
     owner = features.relation["owner"]
     grantors = {grant["grantor"] for grant in features.of("grant").values()} - {owner}
-    lines = [] if all(session.query(session.dialect.may_be(owner))[0]) else [f"owner {owner}, as whom we may not act"]
-    for grantor in sorted(grantors):
-        if not session.query(session.dialect.may_be(grantor))[0][0]:
-            lines.append(f"grants by {grantor}, as whom we may not act")
-    return lines
+    lines = (
+        []
+        if all(session.query(session.dialect.may_be(owner))[0])
+        else [f"owner {owner}: this role may not act as it (GRANT {owner} TO ... WITH SET TRUE)"]
+    )
+    strangers = [role for role in sorted(grantors) if not session.query(session.dialect.may_be(role))[0][0]]
+    return lines + [f"grants by {role}: this role may not act as it" for role in strangers]

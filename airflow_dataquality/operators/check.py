@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 class DataQualityCheckOperator(RendersDate, BaseSQLOperator):
     """Check a table, or one partition of it, and fail if a check does not pass.
 
-    Moving over from ``SQLColumnCheckOperator`` or ``SQLTableCheckOperator`` is a change of import: their
-    ``column_mapping`` and ``checks`` are accepted as they are. An empty table is not passed, but skipped.
+    The ``column_mapping`` of ``SQLColumnCheckOperator`` and the ``checks`` of ``SQLTableCheckOperator`` are accepted
+    as they are. On an empty table, a check of what its rows hold is skipped, which is not to pass.
 
     :param conn_id: the connection to the database
     :param table: what to check: ``schema.table``, with SQL quotes where the name needs them (templated)
@@ -68,9 +68,10 @@ class DataQualityCheckOperator(RendersDate, BaseSQLOperator):
         ledger_schema: str | None = "dataquality",
         conn_id: str | None = None,
         database: str | None = None,
+        retry_on_failure: bool = True,
         **kwargs: Any,
     ) -> None:
-        super().__init__(conn_id=conn_id, database=database, **kwargs)
+        super().__init__(conn_id=conn_id, database=database, retry_on_failure=retry_on_failure, **kwargs)
         self.table = table
         self.checks = checks
         self.column_mapping = column_mapping

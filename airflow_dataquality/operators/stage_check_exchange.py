@@ -42,9 +42,11 @@ class StageCheckExchangeOperator(RendersDate, BaseSQLOperator):
     :param conn_id: connection to the warehouse (Postgres)
     :param partition: the partition's columns and values, ``{"ds": "{{ ds }}"}`` (templated); None publishes the
         whole table. Rows of another partition are an error
-    :param checks: checks, rule dicts, or the path of a YAML rule set. That there is at least one row is implied
+    :param checks: checks, rule dicts, or the path of a YAML rule set. ``partition_clause``, ``sql``, ``statement``,
+        ``pattern`` and ``values`` in them are templated. That there is at least one row is implied
     :param exchange: ``auto`` takes the first way that keeps everything on the table and says why in the log;
-        ``create``, ``swap``, ``overwrite`` and ``attach`` insist on one
+        ``create``, ``swap``, ``overwrite`` and ``attach`` insist on one. A table that does not exist is created
+        by each
     :param fail_on: from which severity on a check outside its interval blocks: ``error``, ``warn`` or ``never``.
         A check whose query fails always blocks
     :param retry_on_failure: False fails the task at once, in spite of ``retries``
@@ -53,9 +55,10 @@ class StageCheckExchangeOperator(RendersDate, BaseSQLOperator):
     :param keep_previous: number of previous versions to keep for ``airflow dq rollback``
     :param on_schema_change: ``fail`` if the SELECT has a column that the table lacks, or ``append_columns``
     :param allow_empty: publish zero rows, too
-    :param lock_timeout: how long readers may queue behind a lock request: seconds, timedelta or "100ms". It is
-        tried again, with pauses, until
-    :param exchange_timeout: the exchange is given up: then ``auto`` overwrites, another mode fails
+    :param lock_timeout: how long readers may queue behind one lock request: seconds, timedelta or "100ms". A lock
+        that is not had by then is asked for again, after a pause
+    :param exchange_timeout: how long to keep asking: seconds, timedelta or "5m". After that ``auto`` overwrites, and
+        a mode that was insisted on fails
     :param allow_side_effects: names of triggers, rules, foreign keys … that an overwrite may set off
     :param ledger_schema: schema of the ledger's tables
     :param database: database to use instead of the connection's
@@ -90,9 +93,11 @@ class StageCheckExchangeOperator(RendersDate, BaseSQLOperator):
         allow_side_effects: Sequence[str] = (),
         ledger_schema: str = "dataquality",
         conn_id: str | None = None,
+        database: str | None = None,
+        retry_on_failure: bool = True,
         **kwargs: Any,
     ) -> None:
-        super().__init__(conn_id=conn_id, **kwargs)
+        super().__init__(conn_id=conn_id, database=database, retry_on_failure=retry_on_failure, **kwargs)
         self.table = table
         self.sql = sql
         self.partition = partition
@@ -116,10 +121,9 @@ class StageCheckExchangeOperator(RendersDate, BaseSQLOperator):
 
         :raises SpecError: naming the argument
         """
-        if not common.is_template(self.table):
-            Table.parse(self.table)
-        if not common.is_template(self.partition):
-            common.checked_partition(self.partition)
+        common.require_connection(self)
+        common.checked_table(self.table)
+        common.checked_partition(self.partition)
         one_of(FailOn, self.fail_on, "fail_on")
         if self.on_schema_change not in SCHEMA_CHANGES:
             raise SpecError(f"on_schema_change is {self.on_schema_change!r}",

@@ -1,6 +1,6 @@
 """Plans of stage → exchange on Postgres: values in, ordered SQL out, no connection.
 
-The order within a plan is the safety: see "Exchange" in ``docs/concepts.md``.
+The order within a plan is the safety: see "Exchange" in ``docs/pages/concepts.md``.
 """
 
 from __future__ import annotations

@@ -80,6 +80,35 @@ def child_obstacles(child: Features) -> list[str]:
     return swap_obstacles(bare)
 
 
+def as_new_child(parent: Features) -> Features:
+    """What a partition gets of its parent: its structure, not what was said of it or tuned on it.
+
+    https://www.postgresql.org/docs/current/sql-createtable.html#SQL-CREATETABLE-PARTITION
+    """
+    own: dict[str, dict[str, Any]] = {
+        "relation": {"options": None, "toast_options": None, "replica_identity": "d"},
+        "column": {"comment": None, "statistics": None, "options": None},
+        "constraint": {"comment": None},
+        "index": {"comment": None, "statistics": None, "clustered": False, "replica_identity": False},
+    }
+    rows = ((kind, name, {**detail, **own.get(kind, {})}) for kind, name, detail in _details(parent))
+    return Features.read(rows)
+
+
+def columns_made_otherwise(child: Features, parent: Features) -> list[str]:
+    """The child's columns that are not where, or not stored or computed as, the parent has them."""
+
+    def made(column: Mapping[str, Any]) -> tuple[Any, ...]:
+        computed = column["default"] if column["generated"] else None
+        return column["position"], column["storage"], column["compression"], column["collation"], computed
+
+    return [
+        f"column {name} is placed, stored or computed otherwise than the parent's"
+        for name, column in child.columns.items()
+        if made(column) != made(parent.columns[name])
+    ]
+
+
 def _as_plain_table(detail: str) -> str:
     return _canonical({**json.loads(detail), "partition_of": False})
 

@@ -18,7 +18,7 @@ Connection = psycopg.Connection[Any]
 
 CHILD = [
     "ALTER TABLE w.child ADD CONSTRAINT short CHECK (length(v) < 9)",
-    "ALTER TABLE w.child ALTER v SET DEFAULT 'own', ALTER v SET STATISTICS 99, ALTER v SET STORAGE EXTERNAL",
+    "ALTER TABLE w.child ALTER v SET DEFAULT 'own', ALTER v SET STATISTICS 99, ALTER id SET (n_distinct = 5)",
     "ALTER TABLE w.child SET (fillfactor = 61)",
     "CREATE INDEX own ON w.child (lower(v)) WHERE id > 0",
     "COMMENT ON INDEX w.own IS 'an index of its own'",
@@ -222,12 +222,18 @@ OBSTACLES = {
     "function on the child's row type": Obstacle(
         "CREATE FUNCTION w.g(w.child) RETURNS text LANGUAGE sql AS 'SELECT $1.v'", "function w.g"
     ),
+    "other storage in the child": Obstacle("ALTER TABLE w.child ALTER v SET STORAGE EXTERNAL", "column v"),
+    "other order in the child": Obstacle(
+        "ALTER TABLE w.p DETACH PARTITION w.child; ALTER TABLE w.child DROP id, ADD id int;"
+        "ALTER TABLE w.p ATTACH PARTITION w.child FOR VALUES IN ('2013-02-01')",
+        "column id",
+    ),
     "unlogged child": Obstacle("ALTER TABLE w.child SET UNLOGGED", "not a permanent table"),
     "index that stands on the parent only": Obstacle("CREATE INDEX half ON ONLY w.p (v)", "index half is invalid"),
 }  # fmt: skip
 
-ROWS = """SELECT '2013-02-01' AS ds, 1 AS id, 'new' || left(nextval('w.runs')::text, 0) AS v
-          UNION ALL SELECT '2013-02-01', 2, 'new'"""
+ROWS = """SELECT date '2013-02-01' AS ds, 1 AS id, 'new' || left(nextval('w.runs')::text, 0) AS v
+          UNION ALL SELECT date '2013-02-01', 2, 'new'"""
 DAY = {"ds": "2013-02-01"}
 
 

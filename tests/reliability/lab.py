@@ -49,7 +49,10 @@ REFERENCED = (
 def select(first: int, last: int, amount: int, day: int | None = None) -> str:
     """Orders of two days by turns, or those of one day."""
     which = "1 + g % 2" if day is None else str(day)
-    return f"SELECT g AS id, make_date(2024, 1, {which}) AS day, {amount} AS amount FROM generate_series({first}, {last}) g"
+    return (
+        f"SELECT 10 * g + {which} AS id, make_date(2024, 1, {which}) AS day, {amount} AS amount"
+        f" FROM generate_series({first}, {last}) AS g"
+    )
 
 
 def reset(connection: psycopg.Connection[Any], statements: Sequence[str], *, ledger: bool = True) -> None:

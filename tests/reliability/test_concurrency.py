@@ -96,7 +96,9 @@ def test_eight_at_once(given: tuple[str, ...], warehouse: Warehouse) -> None:
     def publish_some(worker: int) -> list[dict[str, Any]]:
         chance = random.Random(worker)
         days = [None, FIRST, SECOND, THIRD]
-        return [Load(100 * worker + number, chance.choice(days)).publish(chance.random() * 0.05) for number in range(1, 5)]
+        return [
+            Load(100 * worker + number, chance.choice(days)).publish(chance.random() * 0.05) for number in range(1, 5)
+        ]
 
     with warehouse.connect() as connection:
         lab.reset(connection, given)
@@ -107,9 +109,7 @@ def test_eight_at_once(given: tuple[str, ...], warehouse: Warehouse) -> None:
         assert {row for row in definitions if row[1] != "r"} <= set(lab.definitions(connection))
 
 
-def _one_after_the_other(
-    connection: psycopg.Connection[Any], before: lab.Rows, outcomes: list[dict[str, Any]]
-) -> None:
+def _one_after_the_other(connection: psycopg.Connection[Any], before: lab.Rows, outcomes: list[dict[str, Any]]) -> None:
     """The table is as if they had run in the order that the ledger says."""
     lab.await_alone(connection)
     order = connection.execute("SELECT run_uid, rows FROM dataquality.publication ORDER BY published_at").fetchall()

@@ -59,7 +59,7 @@ class Load:
         return None
 
 
-ITEMS = f"INSERT INTO lab.items SELECT id FROM ({NEW}) AS n WHERE id <= 20"
+ITEMS = f"INSERT INTO lab.items SELECT id FROM ({NEW}) AS n WHERE id < 210"
 LOADS = {
     "create": Load((), NEW, "create"),
     "swap": Load((*PLAIN, OLD), NEW, "swap", {"exchange": "swap"}),
