@@ -62,7 +62,7 @@ def run(uri: str, *, quick: bool = False) -> Report:
         "no exchange: the same SELECT into another table": (lambda n: _fill_another(uri, n), rounds),
         "swap": (lambda n: _publish(n, "swap", "swapped"), rounds),
         "attach": (lambda n: _publish(n, "attach", "attached", {"part": 1}), rounds),
-        "overwrite": (lambda n: _publish(n, "overwrite", "overwritten"), min(rounds, 3)),
+        "overwrite": (lambda n: _publish(n, "overwrite", "overwritten"), min(rounds, 2)),
         "TRUNCATE + INSERT in a transaction": (lambda n: _truncate(uri, n), min(rounds, 2)),
         "DROP; CREATE AS": (lambda n: _drop(uri, n), min(rounds, 2)),
     }

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import DAG, AirflowException, AirflowFailException, Asset
+from airflow.providers.common.sql.operators import sql as sql_operators
+from airflow.sdk.execution_time.context import OutletEventAccessors
 
 from airflow_dataquality.checks import check
 from airflow_dataquality.dialects import dialect_for
@@ -83,11 +85,18 @@ def test_a_failure_is_recorded_first_and_says_what(flights: Database) -> None:
     assert isinstance(raised.value.__cause__, ChecksFailed)
     assert raised.value.__cause__.outcome["failed_rules"] == ["null_count(carrier)"]
     assert ("null_count(carrier)", "fail", 1.0) in recorded(flights, "check_result", "check_name, status, value")
+    assert task.sql[0].startswith("SELECT\n  COUNT(*)")
+
+
+@pytest.mark.skipif(not hasattr(sql_operators, "SQLCheckResult"), reason="common.sql has SQLCheckResult since 2.0")
+def test_results_are_kept_for_listeners(flights: Database) -> None:
+    task = operator(flights, partition={"ds": date(2013, 2, 2)})
+    with pytest.raises(AirflowException):
+        task.execute({})
     results = {result.name: result for result in task.check_results}
     assert results["null_count(carrier)"].success is False
     assert (results["null_count(carrier)"].actual, results["null_count(carrier)"].expected) == ("1", "= 0")
     assert results["row_count"].success is True
-    assert task.sql[0].startswith("SELECT\n  COUNT(*)")
 
 
 def test_what_fails_the_task(flights: Database) -> None:
@@ -284,7 +293,7 @@ def test_the_run_is_recorded(flights: Database) -> None:
 
 def test_asset_events_carry_the_summary(flights: Database) -> None:
     asset = Asset("flights")
-    events = {asset: SimpleNamespace(extra={})}
+    events = OutletEventAccessors()
     context: Any = {"outlet_events": events, "task": SimpleNamespace(outlets=[asset])}
     rules = {"name": "of flights", "rules": [{"check": "row_count", "condition": {"geq_to": 1}}]}
     outcome = operator(flights, checks=rules).execute(context)

@@ -87,7 +87,7 @@ def test_an_error_is_a_sentence(calls: list[tuple[Any, ...]], capsys: pytest.Cap
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (("sweep", "--ttl", "7 days"), "write 90s, 15m, 26h, 7d or 2w"),
+        (("sweep", "--ttl", "7 fortnights"), "write 90s, 15m, 26h, 7d or 2w"),
         (("rollback", "t", "--partition", "2013-02-01"), "is not COLUMN=VALUE"),
     ],
 )

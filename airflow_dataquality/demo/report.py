@@ -36,14 +36,13 @@ FROM dataquality.check_result
 WHERE run_uid = %s AND status IN ('warn', 'fail', 'error')
 ORDER BY status = 'warn', check_name
 """
-# A kept staging table says in its comment whose it is.
+# A kept staging table says in its comment what it is and whose.
 _KEPT = """
-SELECT n.nspname || '.' || c.relname
+SELECT format('%%I.%%I', n.nspname, c.relname)
 FROM pg_class c
 JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE obj_description(c.oid, 'pg_class') LIKE '{"airflow_dataquality":%%' || %s || '%%'
-  AND c.relkind = 'r' AND n.nspname = 'analytics'
-  AND obj_description(c.oid, 'pg_class')::json -> 'airflow_dataquality' ->> 'role' = 'rejected'
+CROSS JOIN LATERAL obj_description(c.oid, 'pg_class') AS mark
+WHERE mark LIKE '{"airflow_dataquality":%%"role": "rejected"%%' AND position(%s IN mark) > 0
 """
 
 

@@ -16,7 +16,7 @@ _TOKEN = re.compile(
       | (?P<name>"(?:[^"]|"")*")
       | (?P<dollar>\$(?P<tag>[^\W\d]\w*|)\$.*?\$(?P=tag)\$)
       | (?P<word>[^\W\d][\w$]*)
-      | (?P<open>['"])
+      | (?P<open>['"]|\$(?:[^\W\d]\w*)?\$)
       | (?P<other>.)""",
     re.VERBOSE | re.DOTALL,
 )

@@ -70,8 +70,8 @@ class ExchangeSql(Names):
         return f"SELECT pg_{'' if wait else 'try_'}advisory_xact_lock{'_shared' if shared else ''}({key})"
 
     def lock_table(self, table: Table, mode: str) -> str:
-        """Lock a table until the transaction ends."""
-        return f"LOCK TABLE {self.table(table)} IN {mode} MODE"
+        """Lock a table until the transaction ends, but no partition of it."""
+        return f"LOCK TABLE ONLY {self.table(table)} IN {mode} MODE"
 
     def side_effects(self, oid: int) -> str:
         """What a DELETE, UPDATE or INSERT would set off beside changing rows: name, and what it does."""
@@ -265,7 +265,7 @@ class ExchangeSql(Names):
     def copy_table(self, copy: Table, columns: Sequence[str], table: Table, where: str | None, *, only: bool) -> str:
         source = ("ONLY " if only else "") + self.table(table)
         tail = f" WHERE {where}" if where else ""
-        return f"CREATE TABLE {self.table(copy)} AS SELECT {self.identifiers(columns)} FROM {source}{tail}"
+        return f"CREATE TABLE {self.table(copy)} AS SELECT {self.identifiers(columns)} FROM {source} AS t{tail}"
 
     # -- attaching
 
@@ -303,16 +303,12 @@ class ExchangeSql(Names):
 
         Days and whole numbers have a next one, so a range can hold one alone; a moment has none.
         """
-        literal = (
-            f"CASE WHEN v IS NULL THEN 'NULL' WHEN pg_typeof(v) IN ({_BARE}) THEN v::text ELSE quote_literal(v) END"
-        )
+        literal = _BOUND.format(v="v")
         if strategy == "l":
             return f"SELECT 'FOR VALUES IN (' || {literal} || ')' FROM (SELECT {value} AS v) AS r"
         if strategy == "r" and category == "discrete":
-            upper = literal.replace("v::text", "(v + 1)::text").replace("quote_literal(v)", "quote_literal(v + 1)")
-            return (
-                f"SELECT 'FOR VALUES FROM (' || {literal} || ') TO (' || {upper} || ')' FROM (SELECT {value} AS v) AS r"
-            )
+            bound = f"'FOR VALUES FROM (' || {literal} || ') TO (' || {_BOUND.format(v='(v + 1)')} || ')'"
+            return f"SELECT {bound} FROM (SELECT {value} AS v) AS r"
         return "SELECT NULL"
 
     def cast(self, value: Any, type_name: str) -> str:
@@ -321,4 +317,9 @@ class ExchangeSql(Names):
 
 
 _REPLICA_IDENTITY = {"f": "FULL", "n": "NOTHING"}
-_BARE = "'smallint'::regtype, 'integer'::regtype, 'bigint'::regtype, 'numeric'::regtype, 'boolean'::regtype"
+# As the catalog prints a constant: get_const_expr() in
+# https://github.com/postgres/postgres/blob/master/src/backend/utils/adt/ruleutils.c
+_BOUND = """CASE WHEN v IS NULL THEN 'NULL' WHEN CASE pg_typeof(v)
+    WHEN 'integer'::regtype THEN {v}::text NOT LIKE '-%' WHEN 'numeric'::regtype THEN {v}::text ~ '^[0-9].*[.eE]'
+    ELSE pg_typeof(v) = 'boolean'::regtype END
+    THEN {v}::text ELSE '''' || replace({v}::text, '''', '''''') || '''' END"""

@@ -166,6 +166,8 @@ class StagingSql(Names):
             return f"SELECT to_jsonb({cast} AT TIME ZONE 'UTC') #>> '{{}}' || '+00:00'"
         if type_name.startswith(("date", "timestamp")):
             return f"SELECT to_jsonb({cast}) #>> '{{}}'"
+        if type_name == "numeric":  # 1.5 and 1.50 are equal, and so are one partition
+            return f"SELECT trim_scale({cast})::text"
         return f"SELECT {cast}::text"
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from airflow_dataquality.engine.partitions import Slot, find_slot, guard
 from airflow_dataquality.engine.staging import features_of, oid_of
-from airflow_dataquality.engine.target import Changed, Target
+from airflow_dataquality.engine.target import Changed, Target, as_it_is
 from airflow_dataquality.errors import ExchangeRefused
 from airflow_dataquality.plans import exchange as plans
 from airflow_dataquality.plans.features import Features, as_new_child
@@ -23,7 +23,8 @@ def attach(exchange: Exchange, target: Target) -> None:
     assert target.features is not None
     session, sql, stage = exchange.session, exchange.sql, exchange.stage
     exchange.append_columns(target)
-    slot = find_slot(session, target, exchange.partition)
+    with as_it_is(session, target.table):
+        slot = find_slot(session, target, exchange.partition)
     if not isinstance(slot, Slot):
         raise ExchangeRefused(f"no place for {exchange.partition}: {slot}", hint='use exchange="auto"')
     clothes = _dress(exchange, slot, target.features)
@@ -37,6 +38,8 @@ def attach(exchange: Exchange, target: Target) -> None:
             exchange.record("attach", exchange.previous)
             session.execute(sql.lock_timeout(exchange.settings.lock_timeout))
             session.execute(sql.lock_table(target.table, "SHARE UPDATE EXCLUSIVE"))
+            if find_slot(session, target, exchange.partition) != slot:
+                raise Changed("its partitions are others now")
             if slot.features is None:
                 _into_empty_place(exchange, target, slot, clothes, check)
             else:
@@ -62,8 +65,6 @@ def _dress(exchange: Exchange, slot: Slot, parent: Features) -> plans.Wardrobe:
 
 def _into_empty_place(exchange: Exchange, target: Target, slot: Slot, clothes: plans.Wardrobe, check: str) -> None:
     session, sql = exchange.session, exchange.sql
-    if oid_of(session, slot.table) is not None:
-        raise Changed(f"{slot.table} exists now")
     rename = plans.take_empty_place(sql, exchange.stage.table, slot.table, clothes)
     session.batch(
         [
@@ -80,8 +81,8 @@ def _in_place_of_child(
 ) -> None:
     session, sql = exchange.session, exchange.sql
     now, stage = oid_of(session, slot.table), oid_of(session, exchange.stage.table)
-    if now is None or stage is None:
-        raise Changed(f"{slot.table} was dropped")
+    assert now is not None
+    assert stage is not None
     # Waits for writers while readers may still pass, and keeps what is compared now as it is.
     session.execute(sql.lock_table(slot.table, "SHARE ROW EXCLUSIVE"))
     exchange.unchanged(before, features_of(session, now))

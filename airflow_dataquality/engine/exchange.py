@@ -32,15 +32,18 @@ class Exchange:
     :param record: appends the publication to the ledger: (mode, previous version)
     :param columns: the columns that the SELECT supplies
     :param appended: of these, the ones that the table does not have yet → type
+    :param undress: stages the same rows again, bare
     """
 
     def __init__(
         self, session: ExchangeSession, settings: Settings, stage: Stage, partition: Partition, run: Run, *,
         columns: Sequence[str], appended: dict[str, str], record: Callable[[str, Table | None], None],
+        undress: Callable[[], None],
     ) -> None:  # fmt: skip
         self.session, self.sql = session, session.dialect
         self.settings, self.stage, self.partition, self.run = settings, stage, partition, run
-        self.columns, self.appended, self.record = columns, appended, record
+        self.columns, self.appended, self.record, self.undress = columns, appended, record, undress
+        self.dressed = False
         self.choice = Choice(session, settings, partition)
         self.locks = Locks(session, settings, partition)
         self.previous: Table | None = None
@@ -56,6 +59,9 @@ class Exchange:
                 return self._publish(locate(self.session, self.partition.table))
             except Changed as change:
                 log.info("%s changed meanwhile (%s): looking again", self.partition.table, change.message)
+            if self.dressed:
+                self.undress()
+                self.dressed = False
         raise ExchangeError(f"{self.partition.table} keeps changing", hint="stop whatever alters it, and retry")
 
     def _publish(self, target: Target) -> str:
@@ -174,6 +180,7 @@ class Exchange:
         :raises ExchangeRefused: if the rows break a constraint of the table, or it cannot be carried over
         """
         clothes = plans.wardrobe(self.stage.table, features, self.sql.max_name_bytes)
+        self.dressed = True
         try:
             self.session.run(plans.dress(self.sql, self.stage.table, clothes, columns=list(features.columns)))
             if own:
@@ -216,15 +223,17 @@ class Exchange:
             raise ExchangeError(known.message, hint=known.hint) from error
 
     def _overwrite_plan(self, target: Target, features: Features) -> plans.Overwrite:
-        columns = [column for column in features.columns if column in self.columns]
+        # Identities that the SELECT leaves out were numbered on the stage: what was checked is what is published.
+        columns = [name for name, column in features.columns.items() if name in self.columns or column["identity"]]
+        key = _referenced_key(features)
         return plans.Overwrite(
             table=target.table,
             stage=self.stage.table,
-            where=self.sql.rows_of(self.partition),
+            where=self.sql.rows_of(self.partition, of="t" if key else ""),  # where the stage is in sight, too
             columns=columns,
             overriding=any(features.columns[column]["identity"] for column in columns),
             only=not target.partitioned,
-            key=_referenced_key(features),
+            key=key,
         )
 
     def _complete(self, inserted: int, work: plans.Overwrite) -> None:

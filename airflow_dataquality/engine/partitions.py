@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from airflow_dataquality.engine.session import ExchangeSession, Row
 from airflow_dataquality.engine.staging import features_of, oid_of
-from airflow_dataquality.engine.target import Target, rights_missing
+from airflow_dataquality.engine.target import Target, as_it_is, rights_missing
 from airflow_dataquality.model import Partition, Table
 from airflow_dataquality.plans.exchange import Wardrobe
 from airflow_dataquality.plans.features import Features, child_obstacles, columns_made_otherwise
@@ -89,7 +89,8 @@ def attach_obstacles(session: ExchangeSession, target: Target, partition: Partit
         for kind in ("incoming foreign key", "foreign key", "trigger", "policy", "publication", "rule")
         for detail in target.features.of(kind).values()
     ]
-    slot = find_slot(session, target, partition)
+    with as_it_is(session, target.table):
+        slot = find_slot(session, target, partition)
     if isinstance(slot, str):
         return [*parent, slot]
     child = []

@@ -105,9 +105,7 @@ def publish(session: ExchangeSession, ledger: Ledger, load: Load, run: Run) -> O
     for swept in staging.sweep(session, target.table.schema, ttl=load.staging_ttl):
         log.info("Dropped %s, left by a run that is gone", swept)
     shape = shape_of(session, target, load)
-    name = staging.name_beside(session, target.table, staging.STAGE, run)
-    mark = Mark.of(staging.STAGE, Partition(target.table), run)
-    stage = staging.create(session, name, shape.statements(session.dialect, name), mark)
+    stage = _bare_stage(session, target.table, shape, run)
     try:
         outcome = _Publication(session, ledger, load, run, target, shape, stage).go()
     except BaseException as error:
@@ -118,6 +116,12 @@ def publish(session: ExchangeSession, ledger: Ledger, load: Load, run: Run) -> O
     if outcome.mode == "overwrite":
         staging.discard(session, stage.table)
     return outcome
+
+
+def _bare_stage(session: ExchangeSession, table: Table, shape: Shape, run: Run, number: int = 0) -> Stage:
+    name = staging.name_beside(session, table, staging.STAGE, run, number)
+    mark = Mark.of(staging.STAGE, Partition(table), run)
+    return staging.create(session, name, shape.statements(session.dialect, name), mark)
 
 
 class _Publication:
@@ -135,6 +139,7 @@ class _Publication:
             *implied_checks(self.partition, load),
         )
         self.measurements: dict[Metric, Measurement] = {}
+        self._stages = 0
 
     def go(self) -> Outcome:
         exchange = self._exchange()
@@ -156,8 +161,17 @@ class _Publication:
     def _exchange(self) -> Exchange:
         return Exchange(
             self.session, self.load.settings, self.stage, self.partition, self.run,
-            columns=self.shape.supplied, appended=self.shape.appended, record=self._record,
+            columns=self.shape.supplied, appended=self.shape.appended, record=self._record, undress=self._undress,
         )  # fmt: skip
+
+    def _undress(self) -> None:
+        """Stage the same rows again: the table is not the one any more that the stage was dressed as."""
+        self._stages += 1
+        bare = _bare_stage(self.session, self.target.table, self.shape, self.run, self._stages)
+        columns = [column.name for column in self.columns if not column.generated]
+        staging.fill(self.session, bare, columns, self.session.dialect.select(columns, self.stage.table))
+        staging.discard(self.session, self.stage.table)
+        vars(self.stage).update(vars(bare))
 
     def _what(self) -> Partition:
         return Partition(self.stage.table)

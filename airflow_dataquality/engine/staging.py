@@ -96,9 +96,9 @@ def features_of(session: ExchangeSession, oid: int) -> Features:
     return Features.read(session.query(session.dialect.features(oid)))
 
 
-def name_beside(session: ExchangeSession, table: Table, role: str, run: Run) -> Table:
+def name_beside(session: ExchangeSession, table: Table, role: str, run: Run, number: int = 0) -> Table:
     """A name beside the table's that no other run takes."""
-    return beside(table, role, f"{run.run_uid}{role}", session.dialect.max_name_bytes)
+    return beside(table, role, f"{run.run_uid}{role}{number or ''}", session.dialect.max_name_bytes)
 
 
 def create(session: ExchangeSession, stage: Table, statements: Sequence[str], mark: Mark) -> Stage:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from airflow_dataquality.engine.session import ExchangeSession
@@ -38,13 +40,23 @@ def locate(session: ExchangeSession, table: Table) -> Target:
     rows = session.query(session.dialect.describe(table))
     if not rows:
         return Target(_qualified(session, table))
-    oid, schema, name, kind = rows[0][:4]
+    kind = rows[0][3]
     if kind not in ("r", "p"):
         raise ExchangeRefused(
             f"{table} is a {_KINDS.get(kind, 'relation')}, not a table",
             hint="publish into a table, and have it read that",
         )
-    return Target(Table(name, schema), int(oid), features_of(session, int(oid)))
+    with as_it_is(session, table):
+        oid, schema, name = session.query(session.dialect.describe(table))[0][:3]
+        return Target(Table(name, schema), int(oid), features_of(session, int(oid)))
+
+
+@contextmanager
+def as_it_is(session: ExchangeSession, table: Table) -> Iterator[None]:
+    """A transaction in which nobody exchanges the table: the catalog's functions look past the snapshot."""
+    with session.transaction():
+        session.execute(session.dialect.lock_table(table, "ACCESS SHARE"))
+        yield
 
 
 def _qualified(session: ExchangeSession, table: Table) -> Table:

@@ -184,7 +184,7 @@ def check_results(summary: Summary, table: Table) -> list[SQLCheckResult]:
     """The results as common.sql's operators keep them, for listeners and OpenLineage."""
     try:
         from airflow.providers.common.sql.operators.sql import SQLCheckResult
-    except ImportError:  # common.sql before 2.4 has no such thing, and nobody who reads it
+    except ImportError:  # common.sql before 2.0 has no such thing, and nobody who reads it
         return []
     return [
         SQLCheckResult(

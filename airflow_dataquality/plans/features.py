@@ -22,7 +22,8 @@ class Features:
 
     @classmethod
     def read(cls, rows: Iterable[Sequence[Any]]) -> Features:
-        return cls(frozenset((kind, name, _canonical(detail)) for kind, name, detail in rows))
+        # What has no name was dropped while the catalog was read.
+        return cls(frozenset((kind, name, _canonical(detail)) for kind, name, detail in rows if name is not None))
 
     def of(self, kind: str) -> dict[str, dict[str, Any]]:
         """The features of a kind: name → detail, by name."""

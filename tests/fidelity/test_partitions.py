@@ -44,7 +44,7 @@ class Kind:
 
 
 KINDS = {
-    "list of text": Kind("text", "LIST", "IN ('EU')", "EU", "IN ('it''s {{}} 100 %')", "it's {{}} 100 %"),
+    "list of text": Kind("text", "LIST", "IN ('EU')", "EU", "IN ('it''s 100 % \\')", "it's 100 % \\"),
     "list of varchar": Kind("varchar(9)", "LIST", "IN ('EU')", "EU", "IN ('eu')", "eu"),
     "list of integers": Kind("int", "LIST", "IN (7)", 7, "IN (-8)", "-8"),
     "list of numerics": Kind("numeric(9, 2)", "LIST", "IN (1.50)", 1.5, "IN (2)", 2),
@@ -280,7 +280,7 @@ def test_a_child_of_another_owner_is_overwritten(db: Connection, loader: str) ->
     db.execute("ALTER TABLE w.p OWNER TO fid_loader; ALTER TABLE w.child OWNER TO fid_owner")
     before = fingerprint(db, "w.p")
     rows_of_day = "SELECT '2013-02-01' AS ds, 1 AS id, 'new' AS v"
-    with pytest.raises(AirflowException, match="owner fid_owner, as whom we may not act"):
+    with pytest.raises(AirflowException, match="owner fid_owner: this role may not act as it"):
         publish("w.p", rows_of_day, partition=DAY, exchange="attach", conn_id=loader)
     assert publish("w.p", rows_of_day, partition=DAY, conn_id=loader)["exchange"] == "overwrite"
     assert fingerprint(db, "w.p") == before

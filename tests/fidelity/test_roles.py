@@ -42,7 +42,7 @@ def test_a_table_of_another_owner_is_overwritten(
     if membership:
         db.execute(membership)  # type: ignore[arg-type]
     try:
-        with pytest.raises(AirflowException, match="owner fid_owner, as whom we may not act"):
+        with pytest.raises(AirflowException, match="owner fid_owner: this role may not act as it"):
             publish("w.t", NEW, conn_id=loader, exchange="swap")
         assert publish("w.t", NEW, conn_id=loader)["exchange"] == "overwrite"
     finally:
