@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import statistics
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from airflow_dataquality.model import Check, Metric, Partition, Table
 from airflow_dataquality.operators.check import DataQualityCheckOperator
 from benchmarks.measuring import race, recorded
 from benchmarks.reporting import Report, versions
-from benchmarks.warehouse import CONNECTION, NO_JIT, connected, hook, version
+from benchmarks.warehouse import CONNECTION, NO_JIT, connected, hook, processor_seconds, version
 
 if TYPE_CHECKING:
     import psycopg
@@ -52,7 +53,9 @@ def run(uri: str, *, quick: bool = False) -> Report:
             AIRFLOW: lambda: airflow_operators(NO_JIT),
             AIRFLOW_JIT: lambda: airflow_operators(CONNECTION),
         }
-        timed = race(sides, rounds, fewer={SINGLE: 3, AIRFLOW: 1, AIRFLOW_JIT: 1})
+        timed = race(
+            sides, rounds, fewer={SINGLE: 3, AIRFLOW: 1, AIRFLOW_JIT: 1}, cpu=lambda: processor_seconds(connection)
+        )
         with recorded() as messages:
             operator()
         scans = [m for m in messages if 'FROM "bench"."wide"' in m.sql and not m.sql.startswith("EXPLAIN")]
@@ -69,6 +72,8 @@ def run(uri: str, *, quick: bool = False) -> Report:
             "rounds": len(timed.seconds[side]),
             "median s": timed.median(side),
             "÷ by hand, median of pairs": timed.ratio(side, BY_HAND),
+            "CPU s": statistics.median(timed.cpu[side]),
+            "CPU ÷ by hand": timed.cpu_ratio(side, BY_HAND),
         }
         for side in sides
     ]

@@ -16,9 +16,13 @@ from airflow_dataquality.hooks.session import DbApiSession
 
 @dataclass
 class Race:
-    """Seconds of each side in each round, and what the sides answered in the last."""
+    """Seconds of each side in each round, and what the sides answered in the last.
 
-    seconds: dict[str, list[float]] = field(default_factory=dict)
+    :param cpu: seconds that processors worked for it, which other programs on the machine change little
+    """
+
+    seconds: dict[str, list[float]]
+    cpu: dict[str, list[float]]
     answers: dict[str, Any] = field(default_factory=dict)
 
     def median(self, side: str) -> float:
@@ -26,23 +30,38 @@ class Race:
 
     def ratio(self, side: str, to: str) -> float:
         """Median over the rounds of one side's time ÷ the other's in the same round."""
-        return statistics.median(a / b for a, b in zip(self.seconds[side], self.seconds[to], strict=False))
+        return _ratio(self.seconds[side], self.seconds[to])
+
+    def cpu_ratio(self, side: str, to: str) -> float:
+        """The same of the processors' seconds."""
+        return _ratio(self.cpu[side], self.cpu[to])
 
 
-def race(sides: Mapping[str, Callable[[], Any]], rounds: int, fewer: Mapping[str, int] | None = None) -> Race:
+def _ratio(one: list[float], other: list[float]) -> float:
+    return statistics.median(a / b for a, b in zip(one, other, strict=False))
+
+
+def race(
+    sides: Mapping[str, Callable[[], Any]],
+    rounds: int,
+    fewer: Mapping[str, int] | None = None,
+    cpu: Callable[[], float] = time.process_time,
+) -> Race:
     """Run every side once a round, in an order that turns with the round.
 
     :param fewer: sides too slow for every round → in how many they run
+    :param cpu: the seconds that processors have worked so far
     """
-    result = Race({side: [] for side in sides})
+    result = Race({side: [] for side in sides}, {side: [] for side in sides})
     for number in range(rounds):
         names = [side for side in sides if number < (fewer or {}).get(side, rounds)]
         turn = number % len(names)
         for side in names[turn:] + names[:turn]:
             gc.collect()  # nobody pays for another's garbage
-            started = time.perf_counter()
+            worked, started = cpu(), time.perf_counter()
             result.answers[side] = sides[side]()
             result.seconds[side].append(time.perf_counter() - started)
+            result.cpu[side].append(cpu() - worked)
     return result
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
@@ -29,6 +31,27 @@ def version(connection: psycopg.Connection[Any]) -> str:
     """The server's."""
     number = connection.info.server_version
     return f"{number // 10000}.{number % 10000}"
+
+
+def processor_seconds(connection: psycopg.Connection[Any]) -> float:
+    """What processors worked so far for this process and for the server's sessions that have ended.
+
+    A server process that ends, be it a session or a parallel worker, bequeaths its seconds to the postmaster:
+    https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html
+    """
+    others = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+    deadline = time.monotonic() + 5
+    while connection.execute(others).fetchone() != (0,) and time.monotonic() < deadline:
+        time.sleep(0.01)  # a session ends a moment after its client has closed the connection
+    time.sleep(0.01)
+    (postmaster,) = connection.execute("SELECT split_part(pg_read_file('postmaster.pid'), E'\\n', 1)").fetchone() or (
+        "",
+    )
+    stat = Path(f"/proc/{postmaster}/stat")
+    if not stat.exists():
+        return time.process_time()
+    user, system = stat.read_text().rpartition(")")[2].split()[13:15]
+    return time.process_time() + (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
 def hook(conn_id: str = CONNECTION) -> Any:

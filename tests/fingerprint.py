@@ -20,8 +20,8 @@ SELECT oid, oid::regclass::text FROM tree ORDER BY 2
 """
 
 # Left out: numbers of objects, where they are stored, what VACUUM and ANALYZE count, gaps that dropped columns left,
-# flags that say "there was once" (relhassubclass …), triggers of constraints, whose names are numbers, and what is said in
-# words beside.
+# flags that say "there was once" (relhassubclass …), triggers of constraints, whose names are numbers, and what is
+# said in words beside.
 _SECTIONS: dict[str, LiteralString] = {
     "relation": """
         SELECT to_jsonb(c) - '{oid,relfilenode,reltype,relpages,reltuples,relallvisible,relallfrozen,relfrozenxid,
@@ -78,7 +78,8 @@ _SECTIONS: dict[str, LiteralString] = {
         FROM pg_constraint k WHERE %(oid)s IN (k.conrelid, k.confrelid)""",
     "sequence": """
         SELECT to_jsonb(p) - 'seqrelid' || jsonb_build_object(
-               'name', s.oid::regclass::text, 'how', d.deptype, 'owner', s.relowner::regrole::text, 'acl', s.relacl::text,
+               'name', s.oid::regclass::text, 'how', d.deptype, 'owner', s.relowner::regrole::text,
+               'acl', s.relacl::text,
                'column', (SELECT attname FROM pg_attribute WHERE attrelid = d.refobjid AND attnum = d.refobjsubid),
                'persistence', s.relpersistence, 'comment', obj_description(s.oid, 'pg_class'))
         FROM pg_depend d JOIN pg_class s ON s.oid = d.objid AND d.classid = 'pg_class'::regclass
@@ -102,7 +103,8 @@ _SECTIONS: dict[str, LiteralString] = {
                                   'target', to_jsonb(s) -> 'stxstattarget')
         FROM pg_statistic_ext s WHERE s.stxrelid = %(oid)s""",
     "inheritance": """
-        SELECT jsonb_build_object('child', inhrelid::regclass::text, 'parent', inhparent::regclass::text, 'at', inhseqno)
+        SELECT jsonb_build_object('child', inhrelid::regclass::text, 'parent', inhparent::regclass::text,
+                                  'at', inhseqno)
         FROM pg_inherits WHERE %(oid)s IN (inhrelid, inhparent)""",
     "security label": """
         SELECT to_jsonb(l) FROM pg_seclabels l WHERE l.objoid = %(oid)s""",

@@ -37,7 +37,7 @@ def single_select(sql: str) -> str:
         match = _TOKEN.match(sql, position)
         assert match is not None
         position = match.end()
-        if match["open"] or (match["other"] == "$" and sql[position:].startswith("$")):
+        if match["open"]:
             raise SpecError(f"a quote opens and does not close: {sql[match.start() :][:40]!r}", hint="close it")
         if match["block"]:
             position = _end_of_comment(sql, position)

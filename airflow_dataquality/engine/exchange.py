@@ -169,7 +169,8 @@ class Exchange:
 
     def carried(self, before: Features, after: Features) -> None:
         """Compare the fingerprints; a difference rolls the exchange back."""
-        kept = Features(frozenset(r for r in after.rows if not (r[0] == "column" and r[1] in self.appended)))
+        new = self.appended.keys() - before.columns.keys()
+        kept = Features(frozenset(r for r in after.rows if not (r[0] == "column" and r[1] in new)))
         if lost := before.differences(kept):
             raise ExchangeRefused(f"the new {self.partition.table} would not be as the old one", losses=lost,
                                   hint='use exchange="auto" or "overwrite"')  # fmt: skip
@@ -234,6 +235,7 @@ class Exchange:
             overriding=any(features.columns[column]["identity"] for column in columns),
             only=not target.partitioned,
             key=key,
+            numbered=[column for column in columns if column not in self.columns],
         )
 
     def _complete(self, inserted: int, work: plans.Overwrite) -> None:

@@ -138,12 +138,16 @@ def fill(session: ExchangeSession, stage: Stage, columns: Sequence[str], select:
     :raises TableError: with the database's words
     """
     sql = session.dialect
-    try:
-        with session.transaction():
-            stage.rows = session.execute(sql.fill(stage.table, columns, select))
-            stage.fill_id = str(session.query(sql.fill_id())[0][0])
-    except Exception as error:
-        raise database_error("the SELECT failed", error) from error
+    for last in (False, False, True):
+        try:
+            with session.transaction():
+                stage.rows = session.execute(sql.fill(stage.table, columns, select))
+                stage.fill_id = str(session.query(sql.fill_id())[0][0])
+            break
+        except Exception as error:
+            # XX000: the sequence that the stage draws numbers from was exchanged with its table, by another run.
+            if last or session.sqlstate(error) != "XX000":
+                raise database_error("the SELECT failed", error) from error
     stage.filled_at = str(session.query(sql.clock())[0][0])
     stage.strangers = [str(row[0]) for row in session.query(sql.strangers())]
     session.execute(sql.analyze(stage.table))

@@ -182,6 +182,7 @@ class Overwrite:
     :param overriding: some of them are identities
     :param only: the table has no partitions below it
     :param key: replace by the keyed difference, as foreign keys refer to these columns; empty for all rows
+    :param numbered: identities that the SELECT leaves to the database: a row that stays keeps its number
     """
 
     table: Table
@@ -191,6 +192,7 @@ class Overwrite:
     overriding: bool
     only: bool
     key: Sequence[str] = ()
+    numbered: Sequence[str] = ()
 
 
 def overwrite(sql: Postgres, o: Overwrite) -> Plan:
@@ -202,8 +204,9 @@ def overwrite(sql: Postgres, o: Overwrite) -> Plan:
         )
     steps = [Statement(sql.defer_constraints(), "let deferrable keys be checked at COMMIT")]
     steps.append(Statement(sql.delete_lost(o.table, o.stage, o.key, o.where, only=o.only), "delete lost keys"))
-    if set(o.columns) > set(o.key):
-        update = sql.update_changed(o.table, o.stage, o.key, o.columns, o.where, only=o.only)
+    updated = [column for column in o.columns if column not in o.numbered]
+    if set(updated) > set(o.key):
+        update = sql.update_changed(o.table, o.stage, o.key, updated, o.where, only=o.only)
         steps.append(Statement(update, "update what changed"))
     insert = sql.insert_new(o.table, o.stage, o.key, o.columns, o.where, overriding=o.overriding)
     return Plan.of(steps, Statement(insert, "insert new keys"))

@@ -53,10 +53,13 @@ RICH: list[str | tuple[int, str]] = [
     since(18, "ALTER TABLE w.rich ADD CONSTRAINT unenforced CHECK (amount < 0) NOT ENFORCED"),
     since(15, "ALTER TABLE w.rich ADD CONSTRAINT rich_other UNIQUE NULLS NOT DISTINCT (other)"),
     "ALTER TABLE w.rich ADD CONSTRAINT not_yet CHECK (amount < 1000000) NOT VALID",
-    "ALTER TABLE w.rich ALTER payload SET STORAGE EXTERNAL, ALTER name SET STATISTICS 321, ALTER price SET STATISTICS 0",
+    "ALTER TABLE w.rich ALTER payload SET STORAGE EXTERNAL",
+    "ALTER TABLE w.rich ALTER name SET STATISTICS 321, ALTER price SET STATISTICS 0",
     "ALTER TABLE w.rich ALTER amount SET (n_distinct = -0.5, n_distinct_inherited = 7)",
-    'CREATE INDEX "Lower Name" ON w.rich (lower(name) COLLATE "C" text_pattern_ops DESC NULLS LAST, abs(amount))'
-    " WHERE price > 0",
+    (
+        'CREATE INDEX "Lower Name" ON w.rich (lower(name) COLLATE "C" text_pattern_ops DESC NULLS LAST, abs(amount))'
+        " WHERE price > 0"
+    ),
     'ALTER INDEX w."Lower Name" ALTER COLUMN 1 SET STATISTICS 55, ALTER COLUMN 2 SET STATISTICS 66',
     "CREATE INDEX rich_at_brin ON w.rich USING brin (at) WITH (pages_per_range = 7, autosummarize = on)",
     "CREATE INDEX rich_payload ON w.rich USING gin (payload jsonb_path_ops) WITH (fastupdate = off)",
@@ -125,7 +128,8 @@ def test_constraints_and_sequences_work_after_a_swap(db: Connection) -> None:
     assert publish("w.rich", RICH_ROWS)["exchange"] == "swap"
     insert = "INSERT INTO w.rich (name, amount) VALUES ('new', %s) RETURNING id, other, tick, mood::text, doubled"
     first, second = (db.execute(insert, [amount]).fetchone() for amount in (1, 2))
-    assert first and second
+    assert first
+    assert second
     assert [b - a for a, b in zip(first[:3], second[:3], strict=True)] == [5, 1, 1]
     assert (first[3], first[4]) == ("{ok}", 2)
     with pytest.raises(psycopg.errors.CheckViolation, match="positive Amount"):

@@ -50,7 +50,9 @@ OBSTACLES = {
         "CREATE TABLE w.x (t int REFERENCES w.t ON DELETE SET NULL)", "x_t_fkey", overwritten=False
     ),
     "trigger": Obstacle(
-        f"{PLPGSQL}; CREATE TRIGGER fires AFTER INSERT ON w.t EXECUTE FUNCTION w.f()", "trigger fires", overwritten=False
+        f"{PLPGSQL}; CREATE TRIGGER fires AFTER INSERT ON w.t EXECUTE FUNCTION w.f()",
+        "trigger fires",
+        overwritten=False,
     ),
     "disabled trigger": Obstacle(
         f"{PLPGSQL}; CREATE TRIGGER sleeps AFTER INSERT ON w.t EXECUTE FUNCTION w.f();"
@@ -75,7 +77,9 @@ OBSTACLES = {
     ),
     "publication": Obstacle("CREATE PUBLICATION p FOR TABLE w.t", "publication p"),
     "publication without a replica identity": Obstacle(
-        "CREATE PUBLICATION p FOR TABLE w.t; ALTER TABLE w.t REPLICA IDENTITY NOTHING", "publication p", overwritten=False
+        "CREATE PUBLICATION p FOR TABLE w.t; ALTER TABLE w.t REPLICA IDENTITY NOTHING",
+        "publication p",
+        overwritten=False,
     ),
     "publication of some columns": Obstacle("CREATE PUBLICATION p FOR TABLE w.t (id)", "publication p", since=15),
     "extended statistics": Obstacle("CREATE STATISTICS w.s ON id, v FROM w.t", "extended statistics s"),
@@ -106,7 +110,8 @@ OBSTACLES = {
     "column of its row type": Obstacle("CREATE TABLE w.x (t w.t)", "column t of table w.x"),
     "domain on its row type": Obstacle("CREATE DOMAIN w.d AS w.t", "type w.d"),
     "default that takes its serial's number": Obstacle(
-        "ALTER TABLE w.t ADD n serial; CREATE TABLE w.x (n int DEFAULT nextval('w.t_n_seq'))", "default value for column n"
+        "ALTER TABLE w.t ADD n serial; CREATE TABLE w.x (n int DEFAULT nextval('w.t_n_seq'))",
+        "default value for column n",
     ),
     "comment on the row type": Obstacle("COMMENT ON TYPE w.t IS 'a row'", "row type"),
     "privilege on the row type": Obstacle("REVOKE USAGE ON TYPE w.t FROM PUBLIC", "row type"),
@@ -131,14 +136,16 @@ OBSTACLES = {
         "ALTER TABLE w.t ADD n int GENERATED ALWAYS AS IDENTITY; COMMENT ON SEQUENCE w.t_n_seq IS 'counts'", "t_n_seq"
     ),
     "unlogged identity's sequence": Obstacle(
-        "ALTER TABLE w.t ADD n int GENERATED ALWAYS AS IDENTITY; ALTER SEQUENCE w.t_n_seq SET UNLOGGED", "t_n_seq", since=15
+        "ALTER TABLE w.t ADD n int GENERATED ALWAYS AS IDENTITY; ALTER SEQUENCE w.t_n_seq SET UNLOGGED",
+        "t_n_seq",
+        since=15,
     ),
     "extension's table": Obstacle(
         "INSERT INTO pg_depend SELECT 'pg_class'::regclass, 'w.t'::regclass, 0, 'pg_extension'::regclass, oid, 0, 'e' "
         "FROM pg_extension WHERE extname = 'plpgsql'",
         "extension plpgsql",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.fixture
@@ -159,8 +166,14 @@ def obstructed(db: Connection, ddl: str) -> str:
     db.execute("CREATE TABLE w.t (id int PRIMARY KEY, v text); INSERT INTO w.t VALUES (1, 'old'), (9, 'old')")
     db.execute("CREATE SEQUENCE w.runs")
     db.execute(ddl)  # type: ignore[arg-type]
-    columns = [name for (name,) in rows(db, "pg_attribute WHERE attrelid = 'w.t'::regclass AND attnum > 2 "
-                                            "AND NOT attisdropped AND attidentity = ''", "attname")]  # fmt: skip
+    columns = [
+        name
+        for (name,) in rows(
+            db,
+            "pg_attribute WHERE attrelid = 'w.t'::regclass AND attnum > 2 AND NOT attisdropped AND attidentity = ''",
+            "attname",
+        )
+    ]
     more = "".join(f", NULL::int + nextval('w.runs') AS {name}" for name in columns if name != "n")
     serial = ", 1 AS n" if "n" in columns else ""
     return f"SELECT 1 AS id, 'new' || left(nextval('w.runs')::text, 0) AS v{more}{serial} UNION ALL SELECT 2, 'new'" + (
@@ -180,7 +193,7 @@ def test_what_a_swap_would_lose_is_not_lost(db: Connection, tablespace: None, na
     select = obstructed(db, obstacle.ddl)
     before, old = fingerprint(db, "w.t"), rows(db, "w.t")
 
-    with pytest.raises(AirflowException, match="exchange='swap' of w.t is refused") as refusal:
+    with pytest.raises(AirflowException, match=r"exchange='swap' of w.t is refused") as refusal:
         publish("w.t", select, exchange="swap")
     assert obstacle.named in str(refusal.value)
     assert not ran(db)
@@ -190,7 +203,7 @@ def test_what_a_swap_would_lose_is_not_lost(db: Connection, tablespace: None, na
         assert publish("w.t", select)["exchange"] == "overwrite"
         assert rows(db, "w.t", "id, v") == [(1, "new"), (2, "new")]
     else:
-        with pytest.raises(AirflowException, match="no way to exchange w.t keeps everything as it is"):
+        with pytest.raises(AirflowException, match=r"no way to exchange w.t keeps everything as it is"):
             publish("w.t", select)
         assert not ran(db)
         assert rows(db, "w.t") == old

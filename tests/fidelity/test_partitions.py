@@ -50,18 +50,26 @@ KINDS = {
     "list of numerics": Kind("numeric(9, 2)", "LIST", "IN (1.50)", 1.5, "IN (2)", 2),
     "list of dates": Kind("date", "LIST", "IN ('2013-02-01')", "2013-2-1", "IN ('2013-02-02')", "20130202"),
     "list of moments": Kind(
-        "timestamptz", "LIST", "IN ('2013-02-01 00:00+00')", "2013-02-01T01:00+01:00", "IN ('2013-02-02 00:00+00')",
+        "timestamptz",
+        "LIST",
+        "IN ('2013-02-01 00:00+00')",
+        "2013-02-01T01:00+01:00",
+        "IN ('2013-02-02 00:00+00')",
         "2013-02-02 00:00Z",
     ),
     "list of booleans": Kind("bool", "LIST", "IN (true)", True, "IN (false)", "off"),
     "list with NULL": Kind("text", "LIST", "IN (NULL)", None, "IN ('null')", "null"),
     "list of empty text": Kind("text", "LIST", "IN ('')", "", "IN (' ')", " "),
     "days": Kind(
-        "date", "RANGE", "FROM ('2013-02-28') TO ('2013-03-01')", "2013-02-28", "FROM ('2013-03-01') TO ('2013-03-02')",
+        "date",
+        "RANGE",
+        "FROM ('2013-02-28') TO ('2013-03-01')",
+        "2013-02-28",
+        "FROM ('2013-03-01') TO ('2013-03-02')",
         "2013-03-01",
     ),
     "range of integers": Kind("bigint", "RANGE", "FROM (5) TO (6)", 5, "FROM (-1) TO (0)", -1),
-}  # fmt: skip
+}
 
 
 def create_parent(db: Connection, kind: Kind) -> None:
@@ -125,12 +133,10 @@ def nameless(lines: list[str]) -> list[str]:
     """The fingerprint but for what the child and its indexes are called."""
     relation = lines[0].split(":")[0].removeprefix("w.")
     indexes = re.findall(r'index: .*?"name": "([^"]+)"', "\n".join(lines))
-    renamed = []
-    for line in lines:
-        for name in sorted(indexes, key=len, reverse=True):
-            line = line.replace(name, "INDEX")
-        renamed.append(line.replace(relation, "CHILD"))
-    return sorted(renamed)
+    text = "\n".join(lines)
+    for name in sorted(indexes, key=len, reverse=True):
+        text = text.replace(name, "INDEX")
+    return sorted(text.replace(relation, "CHILD").splitlines())
 
 
 def test_a_later_publication_of_a_new_day_makes_a_new_child(db: Connection) -> None:
@@ -202,15 +208,19 @@ OBSTACLES = {
     ),
     "trigger": Obstacle(
         f"{FUNCTION}; CREATE TRIGGER fires AFTER INSERT ON w.p FOR EACH ROW EXECUTE FUNCTION w.f()",
-        "trigger fires", overwritten=False,
+        "trigger fires",
+        overwritten=False,
     ),
     "trigger of the child": Obstacle(
         f"{FUNCTION}; CREATE TRIGGER fires AFTER INSERT ON w.child FOR EACH ROW EXECUTE FUNCTION w.f()",
-        "trigger fires", overwritten=False,
+        "trigger fires",
+        overwritten=False,
     ),
     "row security": Obstacle("ALTER TABLE w.child ENABLE ROW LEVEL SECURITY", "row security"),
     "policy": Obstacle("CREATE POLICY mine ON w.p USING (true)", "policy mine"),
-    "publication": Obstacle("CREATE PUBLICATION p FOR TABLE w.p; ALTER TABLE w.child REPLICA IDENTITY FULL", "publication p"),
+    "publication": Obstacle(
+        "CREATE PUBLICATION p FOR TABLE w.p; ALTER TABLE w.child REPLICA IDENTITY FULL", "publication p"
+    ),
     "publication of the child": Obstacle(
         "CREATE PUBLICATION p FOR TABLE w.child; ALTER TABLE w.child REPLICA IDENTITY FULL", "publication p"
     ),
@@ -230,7 +240,7 @@ OBSTACLES = {
     ),
     "unlogged child": Obstacle("ALTER TABLE w.child SET UNLOGGED", "not a permanent table"),
     "index that stands on the parent only": Obstacle("CREATE INDEX half ON ONLY w.p (v)", "index half is invalid"),
-}  # fmt: skip
+}
 
 ROWS = """SELECT date '2013-02-01' AS ds, 1 AS id, 'new' || left(nextval('w.runs')::text, 0) AS v
           UNION ALL SELECT date '2013-02-01', 2, 'new'"""
@@ -248,7 +258,7 @@ def test_what_an_attach_would_lose_is_not_lost(db: Connection, name: str) -> Non
         db.execute("INSERT INTO w.p VALUES ('2013-02-01', 1, 'old'), ('2013-02-01', 9, 'old')")
     before, old = fingerprint(db, "w.p"), rows(db, "w.p")
 
-    with pytest.raises(AirflowException, match="exchange='attach' of w.p/ds=2013-02-01 is refused") as refusal:
+    with pytest.raises(AirflowException, match=r"exchange='attach' of w.p/ds=2013-02-01 is refused") as refusal:
         publish("w.p", ROWS, partition=DAY, exchange="attach")
     assert obstacle.named in str(refusal.value)
     assert db.execute("SELECT is_called FROM w.runs").fetchone() == (False,)
@@ -259,7 +269,7 @@ def test_what_an_attach_would_lose_is_not_lost(db: Connection, name: str) -> Non
             assert publish("w.p", ROWS, partition=DAY)["exchange"] == "overwrite"
         assert rows(db, "w.p", "ds::text, id, v") == [("2013-02-01", 1, "new"), ("2013-02-01", 2, "new")]
     else:
-        with pytest.raises(AirflowException, match="no way to exchange w.p/ds=2013-02-01 keeps everything as it is"):
+        with pytest.raises(AirflowException, match=r"no way to exchange w.p/ds=2013-02-01 keeps everything as it is"):
             publish("w.p", ROWS, partition=DAY)
         assert rows(db, "w.p") == old
     assert fingerprint(db, "w.p") == before
@@ -295,7 +305,7 @@ def test_a_whole_partitioned_table_is_overwritten(db: Connection) -> None:
     with pytest.raises(AirflowException, match="no partition of relation"):
         publish("w.p", "SELECT '2013-02-03' AS ds, 1 AS id, 'new' AS v")
     assert rows(db, "w.p") == old
-    with pytest.raises(AirflowException, match="exchange='swap' does not fit w.p: the table is partitioned"):
+    with pytest.raises(AirflowException, match=r"exchange='swap' does not fit w.p: the table is partitioned"):
         publish("w.p", "SELECT '2013-02-02' AS ds, 1 AS id, 'new' AS v", exchange="swap")
     assert publish("w.p", "SELECT '2013-02-02' AS ds, 1 AS id, 'new' AS v")["exchange"] == "overwrite"
     assert (rows(db, "w.d1"), rows(db, "w.d2", "id, v")) == ([], [(1, "new")])

@@ -84,7 +84,7 @@ def test_a_grant_by_a_role_that_one_cannot_be_is_not_lost(db: Connection, loader
     db.execute("GRANT SELECT ON w.t TO fid_lead WITH GRANT OPTION; GRANT USAGE ON SCHEMA w TO fid_lead")
     db.execute("SET ROLE fid_lead; GRANT SELECT ON w.t TO fid_analyst; RESET ROLE")
     before = fingerprint(db, "w.t")
-    with pytest.raises(AirflowException, match="exchange='swap' of w.t is refused") as refusal:
+    with pytest.raises(AirflowException, match=r"exchange='swap' of w.t is refused") as refusal:
         publish("w.t", NEW, conn_id=loader, exchange="swap")
     assert "fid_lead" in str(refusal.value)
     assert publish("w.t", NEW, conn_id=loader)["exchange"] == "overwrite"

@@ -4,7 +4,10 @@ SELECT pg_advisory_xact_lock(#);
 INSERT INTO "dataquality"."ledger_version" ("version") VALUES (1);
 COMMIT;
 SELECT MAX("version") FROM "dataquality"."ledger_version";
+BEGIN ISOLATION LEVEL READ COMMITTED;
+LOCK TABLE ONLY "w"."t" IN ACCESS SHARE MODE;
 EXECUTE airflow_dataquality_features (#);
+COMMIT;
 SELECT * FROM (
 SELECT '2013-02-01' AS ds, i AS id, 'x' || i AS name FROM generate_series(1, 3) AS i
 ) AS q LIMIT 0;
@@ -16,9 +19,15 @@ EXECUTE airflow_dataquality_features (#);
 COMMIT;
 SELECT to_jsonb(CAST('2013-02-01' AS date)) #>> '{}';
 SELECT pg_has_role(current_user, 'postgres', CASE WHEN current_setting('server_version_num')::int < 160000 THEN 'MEMBER' ELSE 'SET' END), pg_has_role(current_user, 'postgres', 'USAGE');
+BEGIN ISOLATION LEVEL READ COMMITTED;
+LOCK TABLE ONLY "w"."t" IN ACCESS SHARE MODE;
 SELECT p.partstrat::text, ARRAY(SELECT (SELECT a.attname FROM pg_attribute a WHERE a.attrelid = p.partrelid AND a.attnum = k.n) FROM unnest(p.partattrs::int2[]) WITH ORDINALITY AS k (n, i) ORDER BY k.i)::text[], p.partdefid <> 0 FROM pg_partitioned_table p WHERE p.partrelid = #;
-SELECT 'FOR VALUES IN (' || CASE WHEN v IS NULL THEN 'NULL' WHEN pg_typeof(v) IN ('smallint'::regtype, 'integer'::regtype, 'bigint'::regtype, 'numeric'::regtype, 'boolean'::regtype) THEN v::text ELSE quote_literal(v) END || ')' FROM (SELECT CAST('2013-02-01' AS date) AS v) AS r;
+SELECT 'FOR VALUES IN (' || CASE WHEN v IS NULL THEN 'NULL' WHEN CASE pg_typeof(v)
+    WHEN 'integer'::regtype THEN v::text NOT LIKE '-%' WHEN 'numeric'::regtype THEN v::text ~ '^[0-9].*[.eE]'
+    ELSE pg_typeof(v) = 'boolean'::regtype END
+    THEN v::text ELSE '''' || replace(v::text, '''', '''''') || '''' END || ')' FROM (SELECT CAST('2013-02-01' AS date) AS v) AS r;
 SELECT c.oid, n.nspname, c.relname, c.relkind::text, pg_get_expr(c.relpartbound, c.oid), pg_get_partition_constraintdef(c.oid) FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid JOIN pg_namespace n ON n.oid = c.relnamespace WHERE i.inhparent = # AND pg_get_expr(c.relpartbound, c.oid) <> 'DEFAULT' ORDER BY c.oid;
+COMMIT;
 BEGIN READ ONLY;
 SET LOCAL jit = off;
 EXPLAIN SELECT
@@ -44,14 +53,29 @@ SELECT
 FROM "w"."t__dq_stage_#";
 COMMIT;
 INSERT INTO "dataquality"."check_result" ("run_uid", "table_schema", "table_name", "partition", "check_name", "metric", "column_name", "value", "value_text", "interval", "status", "severity", "dimension", "reason", "dag_id", "task_id", "run_id", "map_index", "try_number", "checked_at") VALUES ('#', 'w', 't', '{"ds": "2013-02-01"}', 'null_count(name)', 'null_count', 'name', 0.0, '0', '= 0', 'pass', 'error', 'completeness', 'null_count(name) is 0, expected = 0', NULL, NULL, NULL, NULL, NULL, clock_timestamp());
+BEGIN ISOLATION LEVEL READ COMMITTED;
+LOCK TABLE ONLY "w"."t" IN ACCESS SHARE MODE;
 EXECUTE airflow_dataquality_features (#);
+COMMIT;
 SELECT pg_has_role(current_user, 'postgres', CASE WHEN current_setting('server_version_num')::int < 160000 THEN 'MEMBER' ELSE 'SET' END), pg_has_role(current_user, 'postgres', 'USAGE');
+BEGIN ISOLATION LEVEL READ COMMITTED;
+LOCK TABLE ONLY "w"."t" IN ACCESS SHARE MODE;
 SELECT p.partstrat::text, ARRAY(SELECT (SELECT a.attname FROM pg_attribute a WHERE a.attrelid = p.partrelid AND a.attnum = k.n) FROM unnest(p.partattrs::int2[]) WITH ORDINALITY AS k (n, i) ORDER BY k.i)::text[], p.partdefid <> 0 FROM pg_partitioned_table p WHERE p.partrelid = #;
-SELECT 'FOR VALUES IN (' || CASE WHEN v IS NULL THEN 'NULL' WHEN pg_typeof(v) IN ('smallint'::regtype, 'integer'::regtype, 'bigint'::regtype, 'numeric'::regtype, 'boolean'::regtype) THEN v::text ELSE quote_literal(v) END || ')' FROM (SELECT CAST('2013-02-01' AS date) AS v) AS r;
+SELECT 'FOR VALUES IN (' || CASE WHEN v IS NULL THEN 'NULL' WHEN CASE pg_typeof(v)
+    WHEN 'integer'::regtype THEN v::text NOT LIKE '-%' WHEN 'numeric'::regtype THEN v::text ~ '^[0-9].*[.eE]'
+    ELSE pg_typeof(v) = 'boolean'::regtype END
+    THEN v::text ELSE '''' || replace(v::text, '''', '''''') || '''' END || ')' FROM (SELECT CAST('2013-02-01' AS date) AS v) AS r;
 SELECT c.oid, n.nspname, c.relname, c.relkind::text, pg_get_expr(c.relpartbound, c.oid), pg_get_partition_constraintdef(c.oid) FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid JOIN pg_namespace n ON n.oid = c.relnamespace WHERE i.inhparent = # AND pg_get_expr(c.relpartbound, c.oid) <> 'DEFAULT' ORDER BY c.oid;
+COMMIT;
+BEGIN ISOLATION LEVEL READ COMMITTED;
+LOCK TABLE ONLY "w"."t" IN ACCESS SHARE MODE;
 SELECT p.partstrat::text, ARRAY(SELECT (SELECT a.attname FROM pg_attribute a WHERE a.attrelid = p.partrelid AND a.attnum = k.n) FROM unnest(p.partattrs::int2[]) WITH ORDINALITY AS k (n, i) ORDER BY k.i)::text[], p.partdefid <> 0 FROM pg_partitioned_table p WHERE p.partrelid = #;
-SELECT 'FOR VALUES IN (' || CASE WHEN v IS NULL THEN 'NULL' WHEN pg_typeof(v) IN ('smallint'::regtype, 'integer'::regtype, 'bigint'::regtype, 'numeric'::regtype, 'boolean'::regtype) THEN v::text ELSE quote_literal(v) END || ')' FROM (SELECT CAST('2013-02-01' AS date) AS v) AS r;
+SELECT 'FOR VALUES IN (' || CASE WHEN v IS NULL THEN 'NULL' WHEN CASE pg_typeof(v)
+    WHEN 'integer'::regtype THEN v::text NOT LIKE '-%' WHEN 'numeric'::regtype THEN v::text ~ '^[0-9].*[.eE]'
+    ELSE pg_typeof(v) = 'boolean'::regtype END
+    THEN v::text ELSE '''' || replace(v::text, '''', '''''') || '''' END || ')' FROM (SELECT CAST('2013-02-01' AS date) AS v) AS r;
 SELECT c.oid, n.nspname, c.relname, c.relkind::text, pg_get_expr(c.relpartbound, c.oid), pg_get_partition_constraintdef(c.oid) FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid JOIN pg_namespace n ON n.oid = c.relnamespace WHERE i.inhparent = # AND pg_get_expr(c.relpartbound, c.oid) <> 'DEFAULT' ORDER BY c.oid;
+COMMIT;
 BEGIN ISOLATION LEVEL READ COMMITTED;
 CREATE INDEX "t_id_idx__dq_#_0" ON "w"."t__dq_stage_#" USING btree (id);
 COMMIT;
@@ -69,7 +93,13 @@ SET LOCAL jit = off;
 INSERT INTO "dataquality"."metric" ("run_uid", "table_schema", "table_name", "partition", "column_name", "metric", "value", "state", "measured_at") VALUES ('#', 'w', 't', '{"ds": "2013-02-01"}', NULL, 'row_count', 3.0, 'published', clock_timestamp()), ('#', 'w', 't', '{"ds": "2013-02-01"}', 'name', 'null_count(name)', 0.0, 'published', clock_timestamp());
 INSERT INTO "dataquality"."publication" ("run_uid", "table_schema", "table_name", "partition", "mode", "rows", "previous_version", "score", "passed", "warned", "failed", "errored", "skipped", "dag_id", "task_id", "run_id", "map_index", "try_number", "published_at") VALUES ('#', 'w', 't', '{"ds": "2013-02-01"}', 'attach', 3, NULL, 1.0, 1, 0, 0, 0, 0, NULL, NULL, NULL, NULL, NULL, clock_timestamp());
 SET LOCAL lock_timeout = 100;
-LOCK TABLE "w"."t" IN SHARE UPDATE EXCLUSIVE MODE;
+LOCK TABLE ONLY "w"."t" IN SHARE UPDATE EXCLUSIVE MODE;
+SELECT p.partstrat::text, ARRAY(SELECT (SELECT a.attname FROM pg_attribute a WHERE a.attrelid = p.partrelid AND a.attnum = k.n) FROM unnest(p.partattrs::int2[]) WITH ORDINALITY AS k (n, i) ORDER BY k.i)::text[], p.partdefid <> 0 FROM pg_partitioned_table p WHERE p.partrelid = #;
+SELECT 'FOR VALUES IN (' || CASE WHEN v IS NULL THEN 'NULL' WHEN CASE pg_typeof(v)
+    WHEN 'integer'::regtype THEN v::text NOT LIKE '-%' WHEN 'numeric'::regtype THEN v::text ~ '^[0-9].*[.eE]'
+    ELSE pg_typeof(v) = 'boolean'::regtype END
+    THEN v::text ELSE '''' || replace(v::text, '''', '''''') || '''' END || ')' FROM (SELECT CAST('2013-02-01' AS date) AS v) AS r;
+SELECT c.oid, n.nspname, c.relname, c.relkind::text, pg_get_expr(c.relpartbound, c.oid), pg_get_partition_constraintdef(c.oid) FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid JOIN pg_namespace n ON n.oid = c.relnamespace WHERE i.inhparent = # AND pg_get_expr(c.relpartbound, c.oid) <> 'DEFAULT' ORDER BY c.oid;
 ALTER TABLE "w"."t__dq_stage_#" RENAME TO "t_2013_02_01";
 ALTER INDEX "w"."t_id_idx__dq_#_0" RENAME TO "t_2013_02_01_t_id_idx_0";
 COMMENT ON TABLE "w"."t_2013_02_01" IS NULL;

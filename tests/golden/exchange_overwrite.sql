@@ -4,7 +4,10 @@ SELECT pg_advisory_xact_lock(#);
 INSERT INTO "dataquality"."ledger_version" ("version") VALUES (1);
 COMMIT;
 SELECT MAX("version") FROM "dataquality"."ledger_version";
+BEGIN ISOLATION LEVEL READ COMMITTED;
+LOCK TABLE ONLY "w"."t" IN ACCESS SHARE MODE;
 EXECUTE airflow_dataquality_features (#);
+COMMIT;
 SELECT * FROM (
 SELECT '2013-02-01' AS ds, i AS id, 'x' || i AS name FROM generate_series(1, 3) AS i
 ) AS q LIMIT 0;
@@ -38,13 +41,16 @@ SELECT
 FROM "w"."t__dq_stage_#";
 COMMIT;
 INSERT INTO "dataquality"."check_result" ("run_uid", "table_schema", "table_name", "partition", "check_name", "metric", "column_name", "value", "value_text", "interval", "status", "severity", "dimension", "reason", "dag_id", "task_id", "run_id", "map_index", "try_number", "checked_at") VALUES ('#', 'w', 't', '{}', 'null_count(name)', 'null_count', 'name', 0.0, '0', '= 0', 'pass', 'error', 'completeness', 'null_count(name) is 0, expected = 0', NULL, NULL, NULL, NULL, NULL, clock_timestamp());
+BEGIN ISOLATION LEVEL READ COMMITTED;
+LOCK TABLE ONLY "w"."t" IN ACCESS SHARE MODE;
 EXECUTE airflow_dataquality_features (#);
+COMMIT;
 SELECT pg_has_role(current_user, 'postgres', CASE WHEN current_setting('server_version_num')::int < 160000 THEN 'MEMBER' ELSE 'SET' END), pg_has_role(current_user, 'postgres', 'USAGE');
 BEGIN ISOLATION LEVEL READ COMMITTED;
 SET LOCAL lock_timeout = 0;
 SELECT pg_try_advisory_xact_lock(#);
 SET LOCAL lock_timeout = 60000;
-LOCK TABLE "w"."t" IN ROW EXCLUSIVE MODE;
+LOCK TABLE ONLY "w"."t" IN ROW EXCLUSIVE MODE;
 DELETE FROM ONLY "w"."t";
 INSERT INTO "w"."t" ("ds", "id", "name") OVERRIDING SYSTEM VALUE SELECT "ds", "id", "name" FROM "w"."t__dq_stage_#";
 INSERT INTO "dataquality"."metric" ("run_uid", "table_schema", "table_name", "partition", "column_name", "metric", "value", "state", "measured_at") VALUES ('#', 'w', 't', '{}', NULL, 'row_count', 3.0, 'published', clock_timestamp()), ('#', 'w', 't', '{}', 'name', 'null_count(name)', 0.0, 'published', clock_timestamp());

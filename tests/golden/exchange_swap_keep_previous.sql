@@ -4,7 +4,10 @@ SELECT pg_advisory_xact_lock(#);
 INSERT INTO "dataquality"."ledger_version" ("version") VALUES (1);
 COMMIT;
 SELECT MAX("version") FROM "dataquality"."ledger_version";
+BEGIN ISOLATION LEVEL READ COMMITTED;
+LOCK TABLE ONLY "w"."t" IN ACCESS SHARE MODE;
 EXECUTE airflow_dataquality_features (#);
+COMMIT;
 SELECT * FROM (
 SELECT '2013-02-01' AS ds, i AS id, 'x' || i AS name FROM generate_series(1, 3) AS i
 ) AS q LIMIT 0;
@@ -38,7 +41,10 @@ SELECT
 FROM "w"."t__dq_stage_#";
 COMMIT;
 INSERT INTO "dataquality"."check_result" ("run_uid", "table_schema", "table_name", "partition", "check_name", "metric", "column_name", "value", "value_text", "interval", "status", "severity", "dimension", "reason", "dag_id", "task_id", "run_id", "map_index", "try_number", "checked_at") VALUES ('#', 'w', 't', '{}', 'null_count(name)', 'null_count', 'name', 0.0, '0', '= 0', 'pass', 'error', 'completeness', 'null_count(name) is 0, expected = 0', NULL, NULL, NULL, NULL, NULL, clock_timestamp());
+BEGIN ISOLATION LEVEL READ COMMITTED;
+LOCK TABLE ONLY "w"."t" IN ACCESS SHARE MODE;
 EXECUTE airflow_dataquality_features (#);
+COMMIT;
 SELECT pg_has_role(current_user, 'postgres', CASE WHEN current_setting('server_version_num')::int < 160000 THEN 'MEMBER' ELSE 'SET' END), pg_has_role(current_user, 'postgres', 'USAGE');
 BEGIN ISOLATION LEVEL READ COMMITTED;
 ALTER TABLE "w"."t__dq_stage_#" ALTER COLUMN "id" DROP DEFAULT;
@@ -64,10 +70,10 @@ SET LOCAL jit = off;
 INSERT INTO "dataquality"."metric" ("run_uid", "table_schema", "table_name", "partition", "column_name", "metric", "value", "state", "measured_at") VALUES ('#', 'w', 't', '{}', NULL, 'row_count', 3.0, 'published', clock_timestamp()), ('#', 'w', 't', '{}', 'name', 'null_count(name)', 0.0, 'published', clock_timestamp());
 INSERT INTO "dataquality"."publication" ("run_uid", "table_schema", "table_name", "partition", "mode", "rows", "previous_version", "score", "passed", "warned", "failed", "errored", "skipped", "dag_id", "task_id", "run_id", "map_index", "try_number", "published_at") VALUES ('#', 'w', 't', '{}', 'swap', 3, 'w.t__dq_prev_#', 1.0, 1, 0, 0, 0, 0, NULL, NULL, NULL, NULL, NULL, clock_timestamp());
 SET LOCAL lock_timeout = 100;
-LOCK TABLE "w"."t" IN SHARE ROW EXCLUSIVE MODE;
+LOCK TABLE ONLY "w"."t" IN SHARE ROW EXCLUSIVE MODE;
 EXECUTE airflow_dataquality_features (#);
-LOCK TABLE "w"."t" IN ACCESS EXCLUSIVE MODE;
-SET LOCAL lock_timeout = 97;
+LOCK TABLE ONLY "w"."t" IN ACCESS EXCLUSIVE MODE;
+SET LOCAL lock_timeout = 96;
 SELECT setval('"w"."sequence__dq_#_0"', o.last_value, o.is_called) FROM w.t_id_seq o, "w"."sequence__dq_#_0" s WHERE (o.last_value, o.is_called) > (s.last_value, s.is_called);
 ALTER TABLE "w"."t" RENAME TO "t__dq_prev_#";
 ALTER INDEX "w"."t_name_idx" RENAME TO "t_name_idx__dq_p#_0";

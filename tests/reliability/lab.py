@@ -1,4 +1,4 @@
-"""The laboratory of the reliability tests: a small table with two versions of its rows, and processes that publish it."""
+"""The laboratory of the reliability tests: a small table of orders, and processes that publish it and read it."""
 
 from __future__ import annotations
 
@@ -27,14 +27,15 @@ FOREVER = 60.0
 """Seconds after which something hangs."""
 
 COLUMNS = "id bigint NOT NULL, day date NOT NULL, amount int CONSTRAINT positive CHECK (amount > 0)"
+KEY = "CONSTRAINT orders_key PRIMARY KEY"
+OPTIONS = "autovacuum_enabled = off"  # it would lock readers out for a moment, when it gives pages back
 PLAIN = (
-    f"CREATE TABLE lab.orders ({COLUMNS}, CONSTRAINT orders_key PRIMARY KEY (id),"
-    " number int GENERATED ALWAYS AS IDENTITY) WITH (autovacuum_enabled = off)",
+    f"CREATE TABLE lab.orders ({COLUMNS}, number int GENERATED ALWAYS AS IDENTITY, {KEY} (id)) WITH ({OPTIONS})",
     "CREATE INDEX orders_by_day ON lab.orders (day DESC)",
     "COMMENT ON TABLE lab.orders IS 'Orders'",
 )
 PARTITIONED = (
-    f"CREATE TABLE lab.orders ({COLUMNS}, CONSTRAINT orders_key PRIMARY KEY (id, day)) PARTITION BY RANGE (day)",
+    f"CREATE TABLE lab.orders ({COLUMNS}, {KEY} (id, day)) PARTITION BY RANGE (day)",
     "CREATE INDEX orders_by_day ON lab.orders (day DESC)",
     "CREATE TABLE lab.first PARTITION OF lab.orders FOR VALUES FROM ('2024-01-01') TO ('2024-01-02')",
     "CREATE TABLE lab.second PARTITION OF lab.orders FOR VALUES FROM ('2024-01-02') TO ('2024-01-03')",

@@ -17,11 +17,11 @@ from typing import Any
 
 import psycopg
 import pytest
-
 from airflow.providers.common.compat.sdk import AirflowException
-from airflow_dataquality.demo.postgres import EmbeddedPostgres
 from reliability import lab
 from reliability.lab import PARTITIONED, PLAIN, Process, operator
+
+from airflow_dataquality.demo.postgres import EmbeddedPostgres
 from support import Warehouse
 
 ROWS = 400
@@ -30,8 +30,9 @@ LOCK_TIMEOUT = 0.1
 GRACE = 0.02
 SECONDS = 2.0
 ATTEMPTS = 3
+CHANCE = random.Random(0)  # noqa: S311 - pauses
 
-Reader = Callable[[Any, random.Random], list[tuple[int, int]]]
+Reader = Callable[[Any], list[tuple[int, int]]]
 """Reads on a connection, as it likes: a count and a sum of each time."""
 
 
@@ -43,51 +44,51 @@ def version(number: int, day: int | None = 2) -> str:
 # -- readers
 
 
-def plain(connection: Any, _: random.Random) -> list[tuple[int, int]]:
+def plain(connection: Any) -> list[tuple[int, int]]:
     return connection.execute("SELECT count(*), sum(amount) FROM lab.orders").fetchall()
 
 
-def prepared(connection: Any, _: random.Random) -> list[tuple[int, int]]:
+def prepared(connection: Any) -> list[tuple[int, int]]:
     return connection.execute("SELECT count(*), sum(amount) FROM lab.orders", prepare=True).fetchall()
 
 
-def prepared_star(connection: Any, _: random.Random) -> list[tuple[int, int]]:
+def prepared_star(connection: Any) -> list[tuple[int, int]]:
     rows = connection.execute("SELECT * FROM lab.orders", prepare=True).fetchall()
     return [(len(rows), sum(row[2] for row in rows))]
 
 
-def by_index(connection: Any, _: random.Random) -> list[tuple[int, int]]:
+def by_index(connection: Any) -> list[tuple[int, int]]:
     with connection.transaction():
         connection.execute("SET LOCAL enable_seqscan = off")
         return connection.execute("SELECT count(*), sum(amount) FROM lab.orders WHERE day > '2023-12-31'").fetchall()
 
 
-def cursor(connection: Any, chance: random.Random) -> list[tuple[int, int]]:
+def cursor(connection: Any) -> list[tuple[int, int]]:
     """Holds its lock for longer, now and then, than an exchange waits for it."""
     with connection.transaction(), connection.cursor("slowly") as rows:
         rows.execute("SELECT amount FROM lab.orders")
         some = rows.fetchmany(ROWS // 2)
-        time.sleep(chance.choice([0, 0.01, 1.5 * LOCK_TIMEOUT]))
+        time.sleep(CHANCE.choice([0, 0.01, 1.5 * LOCK_TIMEOUT]))
         some += rows.fetchall()
     return [(len(some), sum(row[0] for row in some))]
 
 
-def repeatable(connection: Any, chance: random.Random) -> list[tuple[int, int]]:
+def repeatable(connection: Any) -> list[tuple[int, int]]:
     """Its snapshot is older than what it reads."""
     with connection.transaction():
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         connection.execute("SELECT 1 FROM pg_class LIMIT 1")
-        time.sleep(chance.random() * 0.05)
-        first, second = plain(connection, chance), plain(connection, chance)
+        time.sleep(CHANCE.random() * 0.05)
+        first, second = plain(connection), plain(connection)
     assert first == second
     return first
 
 
-def child_first(connection: Any, _: random.Random) -> list[tuple[int, int]]:
+def child_first(connection: Any) -> list[tuple[int, int]]:
     """Locks a partition before the table, which is the other way round than an exchange does."""
     with connection.transaction():
         connection.execute("SELECT 1 FROM lab.second LIMIT 1")
-        return plain(connection, _)
+        return plain(connection)
 
 
 READERS = (plain, prepared, prepared_star, by_index, cursor, repeatable)
@@ -95,19 +96,19 @@ READERS = (plain, prepared, prepared_star, by_index, cursor, repeatable)
 
 def read(uri: str, reader: Reader, allowed: float, stops: Callable[[], bool]) -> dict[str, Any]:
     """Read until told to stop: what was seen, how often, how often a lock was too long in coming, the longest time."""
-    chance, seen, late, longest, times = random.Random(0), set(), 0, 0.0, 0
+    seen, late, longest, times = set(), 0, 0.0, 0
     with psycopg.connect(uri, autocommit=True) as connection:
         connection.execute(f"SET lock_timeout = {round(allowed * 1000)}")
         while not stops():
             try:
-                seen |= set(reader(connection, chance))
+                seen |= set(reader(connection))
             except psycopg.errors.LockNotAvailable:
                 late += 1
             times += 1
             started = time.monotonic()
             connection.execute("SELECT 1")
             longest = max(longest, time.monotonic() - started)
-            time.sleep(chance.random() * 0.004)
+            time.sleep(CHANCE.random() * 0.004)
     return {"seen": sorted(seen), "times": times, "late": late, "longest": longest}
 
 
@@ -247,7 +248,7 @@ def test_auto_overwrites_under_a_reader_who_stays(
     with holding(reader_uri) as reader:
         assert publish(**published, exchange="auto", seconds=0.3) == "overwrite"
         seen = [(ROWS, ROWS)] if holding is snapshot else [(ROWS, 2 * ROWS)]  # READ COMMITTED reads what is new
-        assert plain(reader, random.Random()) == seen
+        assert plain(reader) == seen
     _nothing_left(warehouse)
 
 
@@ -260,7 +261,7 @@ def test_a_mode_insisted_on_gives_up_under_a_reader_who_stays(
         with holding(reader_uri) as reader:
             with pytest.raises(AirflowException, match=r"(?s)(locked in|older than).*Hint: end .*exchange_timeout"):
                 publish(**published, exchange=published["mode"], seconds=0.3)
-            assert plain(reader, random.Random()) == [(ROWS, ROWS)]
+            assert plain(reader) == [(ROWS, ROWS)]
         assert (lab.orders(connection), lab.definitions(connection)) == before
         assert lab.publications(connection) == 0
     _nothing_left(warehouse)
@@ -277,9 +278,9 @@ def test_the_exchange_waits_for_a_reader_who_goes(
             lab.await_true(lambda: "stage" in lab.beside(connection).values(), "rows are staged")
             time.sleep(3 * LOCK_TIMEOUT)
             assert lab.publications(connection) == 0
-            assert plain(reader, random.Random()) == [(ROWS, ROWS)]
+            assert plain(reader) == [(ROWS, ROWS)]
         assert process.join() == mode
-        assert plain(connection, random.Random()) == [(ROWS, 2 * ROWS)]
+        assert plain(connection) == [(ROWS, 2 * ROWS)]
     _nothing_left(warehouse)
 
 
@@ -288,8 +289,8 @@ def test_overwrite_waits_for_no_reader(warehouse: Warehouse) -> None:
         lab.reset(connection, (*PLAIN, f"INSERT INTO lab.orders (id, day, amount) {version(1)}"))
         with lock(warehouse.uri), snapshot(warehouse.uri) as old:
             assert publish("", None, exchange="overwrite", seconds=0.05) == "overwrite"
-            assert plain(old, random.Random()) == [(ROWS, ROWS)]
-        assert plain(connection, random.Random()) == [(ROWS, 2 * ROWS)]
+            assert plain(old) == [(ROWS, ROWS)]
+        assert plain(connection) == [(ROWS, 2 * ROWS)]
 
 
 def _nothing_left(warehouse: Warehouse) -> None:

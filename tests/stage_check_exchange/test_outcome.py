@@ -91,7 +91,9 @@ def test_a_failing_check_leaves_production_alone(db: Connection) -> None:
 
 
 def test_check_results_are_there_for_listeners(db: Connection) -> None:
-    operator = StageCheckExchangeOperator(task_id="t", conn_id="warehouse", table="w.t", sql=NEW, checks=[NO_NULLS, FEW])
+    operator = StageCheckExchangeOperator(
+        task_id="t", conn_id="warehouse", table="w.t", sql=NEW, checks=[NO_NULLS, FEW]
+    )
     with pytest.raises(AirflowException):
         operator.execute({})
     assert [(r.name, r.success, r.actual) for r in operator.check_results] == [
@@ -145,7 +147,7 @@ def test_rejected_rows_are_swept_after_their_time(db: Connection) -> None:
 def test_an_empty_select_is_rejected(db: Connection) -> None:
     old = rows(db, "w.t")
     nothing = f"{NEW} WHERE false"
-    with pytest.raises(AirflowException, match="not_empty .error.: row_count is 0, expected > 0"):
+    with pytest.raises(AirflowException, match=r"not_empty .error.: row_count is 0, expected > 0"):
         publish("w.t", nothing, fail_on="never")
     assert rows(db, "w.t") == old
     assert ledger(db, "check_result", "check_name, status, value") == [("not_empty", "fail", 0.0)]
