@@ -10,13 +10,13 @@ import psycopg
 import pytest
 from airflow.providers.common.compat.sdk import AirflowException
 from airflow.providers.postgres.hooks.postgres import PostgresHook
-from publishing import left_beside, publish
-from support import Warehouse
 
 from airflow_dataquality.checks import check
 from airflow_dataquality.errors import DataQualityError
 from airflow_dataquality.hooks.session import DbApiSession, open_exchange, open_session
 from airflow_dataquality.operators.stage_check_exchange import StageCheckExchangeOperator
+from publishing import left_beside, publish
+from support import Warehouse
 
 
 def counted(warehouse: Warehouse) -> int:
@@ -37,8 +37,7 @@ def test_a_transaction_is_rolled_back_on_an_error(warehouse: Warehouse) -> None:
     with open_session(PostgresHook("warehouse")) as session:
         session.execute("CREATE TABLE t (a int)")
         with pytest.raises(psycopg.errors.DivisionByZero), session.transaction():
-            session.execute("INSERT INTO t VALUES (1)")
-            session.query("SELECT 1 / 0")
+            session.batch(["INSERT INTO t VALUES (1)", "SELECT 1 / 0"])
         session.execute("INSERT INTO t VALUES (2)")
     assert counted(warehouse) == 1
 
@@ -57,11 +56,16 @@ def test_a_commit_that_is_refused_leaves_no_transaction_open(warehouse: Warehous
 def test_a_session_that_is_killed_between_statements_sends_no_other_but_cleans_up(warehouse: Warehouse) -> None:
     with open_session(PostgresHook("warehouse")) as session:
         session.execute("CREATE TABLE t (a int)")
-        with pytest.raises(DataQualityError, match="the task was killed"), session.transaction():
-            session.execute("INSERT INTO t VALUES (1)")
-            session.cancel()
+        with pytest.raises(DataQualityError, match="the task was killed"):
+            insert_and_be_killed(session)
         session.execute("INSERT INTO t VALUES (2)")
     assert counted(warehouse) == 1
+
+
+def insert_and_be_killed(session: DbApiSession) -> None:
+    with session.transaction():
+        session.execute("INSERT INTO t VALUES (1)")
+        session.cancel()
 
 
 @pytest.mark.parametrize("cursor", ["dictcursor", "namedtuplecursor"])

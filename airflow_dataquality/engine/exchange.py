@@ -18,7 +18,7 @@ from airflow_dataquality.engine.session import ExchangeSession
 from airflow_dataquality.engine.settings import Settings
 from airflow_dataquality.engine.staging import Mark, Stage, features_of, oid_of
 from airflow_dataquality.engine.target import Changed, Target, locate
-from airflow_dataquality.errors import ExchangeError, ExchangeRefused, ExchangeTimeout
+from airflow_dataquality.errors import DataQualityError, ExchangeError, ExchangeRefused, ExchangeTimeout
 from airflow_dataquality.model import Partition, Table
 from airflow_dataquality.plans import exchange as plans
 from airflow_dataquality.plans.features import Features
@@ -86,7 +86,18 @@ class Exchange:
             "overwrite": self._overwrite,
             "attach": lambda partitioned: attach(self, partitioned),
         }
-        ways[mode](target)
+        try:
+            ways[mode](target)
+        except DataQualityError:
+            raise
+        except Exception as error:
+            state = self.session.sqlstate(error)
+            if state is None:  # not the database's word: a lost connection, an interrupt
+                raise
+            if state == "2BP01":  # what could not be dropped: a view made meanwhile, say
+                raise Changed("something depends on it now") from error
+            known = staging.database_error(f"{self.partition} could not be exchanged by {mode}", error)
+            raise ExchangeError(known.message, hint=known.hint) from error
 
     def same(self, target: Target) -> None:
         """Make sure that the table is still the one that was planned for."""
@@ -215,13 +226,7 @@ class Exchange:
                 self._complete(inserted, work)
                 self.record("overwrite", self.previous)
 
-        try:
-            self.locks.attempts(once)
-        except ExchangeError:
-            raise
-        except Exception as error:
-            known = staging.database_error(f"{self.partition} could not be overwritten", error)
-            raise ExchangeError(known.message, hint=known.hint) from error
+        self.locks.attempts(once)
 
     def _overwrite_plan(self, target: Target, features: Features) -> plans.Overwrite:
         # Identities that the SELECT leaves out were numbered on the stage: what was checked is what is published.

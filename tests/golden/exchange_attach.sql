@@ -111,7 +111,7 @@ EXECUTE airflow_dataquality_features (#);
 LOCK TABLE ONLY "w"."t_old" IN SHARE ROW EXCLUSIVE MODE;
 EXECUTE airflow_dataquality_features (#);
 LOCK TABLE ONLY "w"."t" IN ACCESS EXCLUSIVE MODE;
-SET LOCAL lock_timeout = 94;
+SET LOCAL lock_timeout = 100;
 ALTER TABLE "w"."t" DETACH PARTITION "w"."t_old";
 DROP TABLE "w"."t_old";
 ALTER TABLE "w"."t__dq_stage_#" RENAME TO "t_old";

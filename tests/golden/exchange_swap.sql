@@ -73,7 +73,7 @@ SET LOCAL lock_timeout = 100;
 LOCK TABLE ONLY "w"."t" IN SHARE ROW EXCLUSIVE MODE;
 EXECUTE airflow_dataquality_features (#);
 LOCK TABLE ONLY "w"."t" IN ACCESS EXCLUSIVE MODE;
-SET LOCAL lock_timeout = 97;
+SET LOCAL lock_timeout = 100;
 SELECT setval('"w"."sequence__dq_#_0"', o.last_value, o.is_called) FROM w.t_id_seq o, "w"."sequence__dq_#_0" s WHERE (o.last_value, o.is_called) > (s.last_value, s.is_called);
 DROP TABLE "w"."t";
 ALTER TABLE "w"."t__dq_stage_#" RENAME TO "t";

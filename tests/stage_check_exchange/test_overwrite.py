@@ -139,6 +139,6 @@ def test_a_row_that_is_referred_to_does_not_go(db: Connection) -> None:
 def test_below_foreign_keys_a_key_may_come_twice_in_the_select(db: Connection) -> None:
     keyed(db)
     old = rows(db, "w.t", "xmin::text, id")
-    with pytest.raises(AirflowException, match="could not be overwritten"):
+    with pytest.raises(AirflowException, match="could not be exchanged by overwrite"):
         publish("w.t", f"{CHANGED} UNION ALL SELECT '2013-02-04', 3, 'twice', NULL, NULL")
     assert rows(db, "w.t", "xmin::text, id") == old
