@@ -28,7 +28,7 @@ test: $(STAMP)  ## Run the tests
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 test-matrix: $(STAMP)  ## Run the tests on the oldest and newest Airflow and every Python found
-	.ci/test-matrix $(PYTEST_ARGS)
+	$(BIN)/python tests/matrix.py $(PYTEST_ARGS)
 
 lint: $(STAMP)  ## Check style and formatting
 	$(BIN)/ruff check .
@@ -54,5 +54,5 @@ constraints:  ## Renew constraints.txt from the newest releases
 	mv $(VENV)/constraints.txt constraints.txt
 
 clean:  ## Remove everything that the targets made
-	rm -rf $(VENV) build dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-matrix build dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -42,7 +42,8 @@ def main() -> None:
 def _run(name: str, *, quick: bool) -> list[Report]:
     from rich.console import Console
 
-    console = Console()
+    console = Console(soft_wrap=True)
+    console.width = max(console.width, 140)
     reports = []
     for benchmark in _benchmarks(name):
         report = benchmark(quick)

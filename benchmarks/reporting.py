@@ -43,7 +43,7 @@ class Report:
         names = list(dict.fromkeys(name for line in self.lines for name in line))
         for name in names:
             text = any(isinstance(line.get(name), str) for line in self.lines)
-            shown.add_column(name, justify="left" if text else "right")
+            shown.add_column(name, justify="left" if text else "right", no_wrap=text)
         for line in self.lines:
             shown.add_row(*(_said(line.get(name)) for name in names))
         return shown

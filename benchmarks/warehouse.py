@@ -39,19 +39,25 @@ def processor_seconds(connection: psycopg.Connection[Any]) -> float:
     A server process that ends, be it a session or a parallel worker, bequeaths its seconds to the postmaster:
     https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html
     """
-    others = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
-    deadline = time.monotonic() + 5
-    while connection.execute(others).fetchone() != (0,) and time.monotonic() < deadline:
-        time.sleep(0.01)  # a session ends a moment after its client has closed the connection
-    time.sleep(0.01)
-    (postmaster,) = connection.execute("SELECT split_part(pg_read_file('postmaster.pid'), E'\\n', 1)").fetchone() or (
-        "",
-    )
-    stat = Path(f"/proc/{postmaster}/stat")
-    if not stat.exists():
+    first_line = "SELECT split_part(pg_read_file('postmaster.pid'), E'\\n', 1)"
+    ((postmaster,),) = connection.execute(first_line).fetchall()
+    process = Path(f"/proc/{postmaster}")
+    if not process.exists():  # not Linux, or not this machine
         return time.process_time()
-    user, system = stat.read_text().rpartition(")")[2].split()[13:15]
+    deadline = time.monotonic() + 5
+    while _ending(connection, process) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    user, system = (process / "stat").read_text().rpartition(")")[2].split()[13:15]
     return time.process_time() + (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+
+def _ending(connection: psycopg.Connection[Any], postmaster: Path) -> bool:
+    """Whether a session other than this one lives, or its process is not quite gone."""
+    listed = connection.execute("SELECT pid, backend_type = 'client backend' FROM pg_stat_activity").fetchall()
+    children = (postmaster / "task" / postmaster.name / "children").read_text().split()
+    return sum(client for _, client in listed) > 1 or not {int(child) for child in children} <= {
+        pid for pid, _ in listed
+    }
 
 
 def hook(conn_id: str = CONNECTION) -> Any:

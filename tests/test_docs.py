@@ -17,6 +17,7 @@ from airflow.providers.common.compat.sdk import AirflowException
 
 from airflow_dataquality import errors, examples, maintenance
 from airflow_dataquality.checks import check
+from airflow_dataquality.demo import dags
 from airflow_dataquality.engine.ledger import TABLES
 from airflow_dataquality.operators.check import DataQualityCheckOperator
 from airflow_dataquality.operators.stage_check_exchange import StageCheckExchangeOperator
@@ -161,15 +162,11 @@ def flights(warehouse: Warehouse) -> Warehouse:
 @pytest.fixture
 def readme_operator(tmp_path: Path) -> Any:
     """The operator of the README's DAG, from a DAG folder beside the examples' files."""
-    from airflow.dag_processing.dagbag import DagBag
-
     (code,) = blocks((ROOT / "README.md").read_text(encoding="utf-8"), "python")
     examples.copy(tmp_path)
     file = tmp_path / "readme.py"
     file.write_text(code, encoding="utf-8")
-    bag = DagBag(dag_folder=str(file))
-    assert not bag.import_errors
-    (task,) = bag.dags["daily_flights"].tasks
+    (task,) = dags.load(str(file))["daily_flights"].tasks
     return task
 
 

@@ -83,7 +83,7 @@ def _settled(statement: str) -> str:
         r"age\('\d+'": "age('#'",
         r"\(\d{4,}": "(#",
         r"(WHERE i\.inhparent|p\.partrelid) = \d+": r"\1 = #",
-        r"lock_timeout = \d\d\b": "lock_timeout = #",  # what is left of 100
+        r"lock_timeout = (?:\d\d|100)\b": "lock_timeout = #",  # what is left of 100
         r"WHEN (\(\(.*\)) THEN \d+ END": r"WHEN \1 THEN # END",
     }
     for pattern, replacement in rules.items():

@@ -41,17 +41,25 @@ def disconnect() -> None:
     dispose_orm()
 
 
-@cache
-def _dags() -> dict[str, DAG]:
+def load(path: str) -> dict[str, DAG]:
+    """Read the DAGs of a folder or a file.
+
+    :raises ImportError: naming each file that cannot be imported
+    """
     try:
         from airflow.dag_processing.dagbag import DagBag
     except ImportError:  # before Airflow 3.2
         from airflow.models.dagbag import DagBag  # type: ignore[no-redef]
 
-    bag = DagBag(dag_folder=os.environ["AIRFLOW__CORE__DAGS_FOLDER"])
+    bag = DagBag(dag_folder=path)
     if bag.import_errors:
         raise ImportError("\n".join(f"{file}: {error}" for file, error in bag.import_errors.items()))
     return bag.dags
+
+
+@cache
+def _dags() -> dict[str, DAG]:
+    return load(os.environ["AIRFLOW__CORE__DAGS_FOLDER"])
 
 
 def run(dag_id: str, day: date) -> Any:

@@ -41,7 +41,7 @@ INSERT INTO "dataquality"."check_result" ("run_uid", "table_schema", "table_name
 BEGIN ISOLATION LEVEL READ COMMITTED;
 SET LOCAL lock_timeout = 0;
 SELECT pg_try_advisory_xact_lock(#);
-SET LOCAL lock_timeout = 100;
+SET LOCAL lock_timeout = #;
 COMMENT ON TABLE "w"."t__dq_stage_#" IS NULL;
 ALTER TABLE "w"."t__dq_stage_#" RENAME TO "t";
 INSERT INTO "dataquality"."metric" ("run_uid", "table_schema", "table_name", "partition", "column_name", "metric", "value", "state", "measured_at") VALUES ('#', 'w', 't', '{}', NULL, 'row_count', 3.0, 'published', clock_timestamp()), ('#', 'w', 't', '{}', 'name', 'null_count(name)', 0.0, 'published', clock_timestamp());

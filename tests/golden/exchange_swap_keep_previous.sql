@@ -69,7 +69,7 @@ SET LOCAL plan_cache_mode = force_generic_plan;
 SET LOCAL jit = off;
 INSERT INTO "dataquality"."metric" ("run_uid", "table_schema", "table_name", "partition", "column_name", "metric", "value", "state", "measured_at") VALUES ('#', 'w', 't', '{}', NULL, 'row_count', 3.0, 'published', clock_timestamp()), ('#', 'w', 't', '{}', 'name', 'null_count(name)', 0.0, 'published', clock_timestamp());
 INSERT INTO "dataquality"."publication" ("run_uid", "table_schema", "table_name", "partition", "mode", "rows", "previous_version", "score", "passed", "warned", "failed", "errored", "skipped", "dag_id", "task_id", "run_id", "map_index", "try_number", "published_at") VALUES ('#', 'w', 't', '{}', 'swap', 3, 'w.t__dq_prev_#', 1.0, 1, 0, 0, 0, 0, NULL, NULL, NULL, NULL, NULL, clock_timestamp());
-SET LOCAL lock_timeout = 100;
+SET LOCAL lock_timeout = #;
 LOCK TABLE ONLY "w"."t" IN SHARE ROW EXCLUSIVE MODE;
 EXECUTE airflow_dataquality_features (#);
 LOCK TABLE ONLY "w"."t" IN ACCESS EXCLUSIVE MODE;
