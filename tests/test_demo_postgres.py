@@ -19,7 +19,9 @@ from airflow_dataquality.demo.postgres import EmbeddedPostgres, PostgresError
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become someone else")
 
 CHILD = """
-import sys, time
+import signal, sys, time
+# A shell that starts the tests in the background has them ignore it, and children with them.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from airflow_dataquality.demo.postgres import EmbeddedPostgres
 server = EmbeddedPostgres()
 server.start()
@@ -79,6 +81,7 @@ def test_ends_with_a_killed_parent(ending: signal.Signals) -> None:
     with child:
         assert answers(uri)
         child.send_signal(ending)
+        child.wait(30)
     assert eventually(lambda: not directory.parent.exists())
     assert not answers(uri)
 
