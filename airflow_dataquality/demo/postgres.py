@@ -6,6 +6,7 @@ to the system and opens every parent directory, and it offers a Unix socket only
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import json
 import os
@@ -230,9 +231,10 @@ class EmbeddedPostgres:
         while time.monotonic() < deadline:
             if self._watchdog is None or self._watchdog.poll() is not None:
                 raise PostgresError(f"Postgres did not start:\n{self._said()}")
-            # The eighth line is the server's state, which pg_ctl reads too.
-            if status.exists() and status.read_text().splitlines()[7:8] == ["ready   "]:
-                return
+            # initdb makes and removes the file, too. The eighth line is the server's state, which pg_ctl reads.
+            with contextlib.suppress(FileNotFoundError):
+                if status.read_text().splitlines()[7:8] == ["ready   "]:
+                    return
             time.sleep(0.01)
         raise PostgresError(f"Postgres was not ready after {START_SECONDS} seconds:\n{self._said()}")
 

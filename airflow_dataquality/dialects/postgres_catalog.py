@@ -206,6 +206,14 @@ class CatalogSql(Names):
         name, type_name, letter, generated, identity, deterministic = row
         return Column(name, type_name, _CATEGORIES.get(letter, "other"), generated, identity, deterministic)
 
+    def oid(self, table: Table) -> str:
+        """The table's oid, or NULL.
+
+        The name is looked up, and no row read, as a row's snapshot may be older than the name's. Naming a relation in
+        FROM has the server hear first of what others committed since this transaction began.
+        """
+        return f"SELECT to_regclass({self.text(self.table(table))})::oid FROM pg_catalog.pg_class LIMIT 1"
+
     def describe(self, table: Table) -> str:
         """oid, schema, name, kind, persistence, whether row security applies, bound, comment; or no row."""
         return _DESCRIBE.format(table=self.text(self.table(table)))

@@ -21,7 +21,7 @@ def attach(exchange: Exchange, target: Target) -> None:
     Everything that scans or builds is done before: ATTACH finds the rows proven in bounds and every index there.
     """
     assert target.features is not None
-    session, sql, stage = exchange.session, exchange.sql, exchange.stage
+    session, stage = exchange.session, exchange.stage
     exchange.append_columns(target)
     with as_it_is(session, target.table):
         slot = find_slot(session, target, exchange.partition)
@@ -36,8 +36,7 @@ def attach(exchange: Exchange, target: Target) -> None:
             exchange.steady()
             exchange.same(target)
             exchange.record("attach", exchange.previous)
-            session.execute(sql.lock_timeout(exchange.settings.lock_timeout))
-            session.execute(sql.lock_table(target.table, "SHARE UPDATE EXCLUSIVE"))
+            exchange.keep_as_it_is(target.table, "SHARE UPDATE EXCLUSIVE")
             if find_slot(session, target, exchange.partition) != slot:
                 raise Changed("its partitions are others now")
             if slot.features is None:
@@ -84,7 +83,7 @@ def _in_place_of_child(
     assert now is not None
     assert stage is not None
     # Waits for writers while readers may still pass, and keeps what is compared now as it is.
-    session.execute(sql.lock_table(slot.table, "SHARE ROW EXCLUSIVE"))
+    exchange.keep_as_it_is(slot.table, "SHARE ROW EXCLUSIVE")
     exchange.unchanged(before, features_of(session, now))
     exchange.take_place(
         slot.table, clothes, before.relation["comment"], lock=target.table,

@@ -25,6 +25,9 @@ from airflow_dataquality.plans.features import Features
 
 log = logging.getLogger(__name__)
 
+PATIENCE = 2.0
+"""Seconds to wait for a lock that keeps no reader waiting."""
+
 
 class Exchange:
     """One exchange of one stage.
@@ -133,14 +136,23 @@ class Exchange:
                     raise Changed("it was dropped")
                 stage_oid = oid_of(self.session, self.stage.table)
                 self.record("swap", self.previous)
-                self.session.execute(self.sql.lock_timeout(self.settings.lock_timeout))
                 # Blocks changes to the table's definition, but no reader: what is compared now stays so.
-                self.session.execute(self.sql.lock_table(target.table, "SHARE ROW EXCLUSIVE"))
+                self.keep_as_it_is(target.table, "SHARE ROW EXCLUSIVE")
                 self.unchanged(features, features_of(self.session, now))
                 self.take_place(target.table, clothes, features.relation["comment"], lock=target.table)
                 self.carried(features, features_of(self.session, stage_oid or 0))
 
         self.locks.attempts(once)
+
+    def keep_as_it_is(self, table: Table, mode: str) -> None:
+        """Lock out writers, or changes to the definition; readers pass. What comes next may make readers wait.
+
+        An autovacuum gives way, but only after the server's ``deadlock_timeout``, a second by default: longer than
+        readers are to wait, so that this lock has patience of its own.
+        """
+        self.session.execute(self.sql.lock_timeout(max(self.settings.lock_timeout, PATIENCE)))
+        self.session.execute(self.sql.lock_table(table, mode))
+        self.session.execute(self.sql.lock_timeout(self.settings.lock_timeout))
 
     def name_previous(self, target: Target) -> None:
         """Choose a name to keep the replaced rows under, if they are to be kept."""

@@ -87,8 +87,8 @@ class Stage:
 
 def oid_of(session: ExchangeSession, table: Table) -> int | None:
     """The table's oid; None if there is no such table."""
-    rows = session.query(session.dialect.describe(table))
-    return int(rows[0][0]) if rows else None
+    oid = session.query(session.dialect.oid(table))[0][0]
+    return None if oid is None else int(oid)
 
 
 def features_of(session: ExchangeSession, oid: int) -> Features:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from airflow_dataquality.engine.session import ExchangeSession
-from airflow_dataquality.engine.staging import features_of
+from airflow_dataquality.engine.staging import features_of, oid_of
 from airflow_dataquality.errors import ExchangeError, ExchangeRefused
 from airflow_dataquality.model import Table
 from airflow_dataquality.plans.features import Features
@@ -37,10 +37,11 @@ def locate(session: ExchangeSession, table: Table) -> Target:
 
     :raises ExchangeRefused: if rows cannot be published into what has that name
     """
-    rows = session.query(session.dialect.describe(table))
-    if not rows:
+    if oid_of(session, table) is None:
         return Target(_qualified(session, table))
-    kind = rows[0][3]
+    # Without a lock, a table that is exchanged at this moment may have no row in the snapshot, or its old name.
+    rows = session.query(session.dialect.describe(table))
+    kind = rows[0][3] if rows else "r"
     if kind not in ("r", "p"):
         raise ExchangeRefused(
             f"{table} is a {_KINDS.get(kind, 'relation')}, not a table",

@@ -92,8 +92,9 @@ SET LOCAL plan_cache_mode = force_generic_plan;
 SET LOCAL jit = off;
 INSERT INTO "dataquality"."metric" ("run_uid", "table_schema", "table_name", "partition", "column_name", "metric", "value", "state", "measured_at") VALUES ('#', 'w', 't', '{"ds": "2013-02-01"}', NULL, 'row_count', 3.0, 'published', clock_timestamp()), ('#', 'w', 't', '{"ds": "2013-02-01"}', 'name', 'null_count(name)', 0.0, 'published', clock_timestamp());
 INSERT INTO "dataquality"."publication" ("run_uid", "table_schema", "table_name", "partition", "mode", "rows", "previous_version", "score", "passed", "warned", "failed", "errored", "skipped", "dag_id", "task_id", "run_id", "map_index", "try_number", "published_at") VALUES ('#', 'w', 't', '{"ds": "2013-02-01"}', 'attach', 3, NULL, 1.0, 1, 0, 0, 0, 0, NULL, NULL, NULL, NULL, NULL, clock_timestamp());
-SET LOCAL lock_timeout = #;
+SET LOCAL lock_timeout = 2000;
 LOCK TABLE ONLY "w"."t" IN SHARE UPDATE EXCLUSIVE MODE;
+SET LOCAL lock_timeout = #;
 SELECT p.partstrat::text, ARRAY(SELECT (SELECT a.attname FROM pg_attribute a WHERE a.attrelid = p.partrelid AND a.attnum = k.n) FROM unnest(p.partattrs::int2[]) WITH ORDINALITY AS k (n, i) ORDER BY k.i)::text[], p.partdefid <> 0 FROM pg_partitioned_table p WHERE p.partrelid = #;
 SELECT 'FOR VALUES IN (' || CASE WHEN v IS NULL THEN 'NULL' WHEN CASE pg_typeof(v)
     WHEN 'integer'::regtype THEN v::text NOT LIKE '-%' WHEN 'numeric'::regtype THEN v::text ~ '^[0-9].*[.eE]'
