@@ -61,10 +61,6 @@ class ExchangeSql(Names):
         word = "CASE WHEN current_setting('server_version_num')::int < 160000 THEN 'MEMBER' ELSE 'SET' END"
         return f"SELECT pg_has_role(current_user, {name}, {word}), pg_has_role(current_user, {name}, 'USAGE')"
 
-    def no_jit(self) -> str:
-        """Compiling a wide aggregate takes longer than running it: 2 to 3 times, measured."""
-        return "SET LOCAL jit = off"
-
     def advise(self, key: int, *, shared: bool = False, wait: bool = True) -> str:
         """Take an advisory lock until the transaction ends; without waiting, say whether it was free."""
         return f"SELECT pg_{'' if wait else 'try_'}advisory_xact_lock{'_shared' if shared else ''}({key})"

@@ -41,7 +41,7 @@ class Choice:
             raise ExchangeRefused(
                 f"no way to exchange {self.partition} keeps everything as it is",
                 losses=[f"{mode}: {line}" for mode, lines in possible.items() for line in lines],
-                hint=self._allow_hint(possible.get("overwrite", [])),
+                hint=_allow_hint(possible.get("overwrite", [])),
             )
         if wanted not in possible:
             raise ExchangeRefused(
@@ -52,7 +52,7 @@ class Choice:
             raise ExchangeRefused(
                 f"exchange={wanted!r} of {self.partition} is refused: it would lose or set off",
                 losses=possible[wanted],
-                hint=self._allow_hint(possible[wanted]) if wanted == "overwrite" else 'use exchange="auto"',
+                hint=_allow_hint(possible[wanted]) if wanted == "overwrite" else 'use exchange="auto"',
             )
         return [wanted]
 
@@ -64,20 +64,18 @@ class Choice:
             possible["attach"] = attach_obstacles(self.session, target, self.partition)
         elif not target.partitioned and not self.partition.key:
             possible["swap"] = swap_obstacles(target.features) + rights_missing(self.session, target.features)
-        possible["overwrite"] = [line for _, line in self._side_effects(target)]
+        possible["overwrite"] = self._side_effects(target)
         return possible
 
-    def _side_effects(self, target: Target) -> list[tuple[str, str]]:
+    def _side_effects(self, target: Target) -> list[str]:
         assert target.oid is not None
         rows = self.session.query(self.sql.side_effects(target.oid))
-        return [(name, line) for name, line in rows if name not in self.settings.allow_side_effects]
+        return [line for name, line in rows if name not in self.settings.allow_side_effects]
 
-    def _allow_hint(self, lines: Sequence[str]) -> str:
-        return (
-            "remove what stands in the way, or accept it by name: allow_side_effects=[…]"
-            if lines
-            else "remove what stands in the way"
-        )
+
+def _allow_hint(side_effects: Sequence[str]) -> str:
+    accept = ", or accept it by name: allow_side_effects=[…]" if side_effects else ""
+    return f"remove what stands in the way{accept}"
 
 
 def _misfit(mode: str, target: Target, partition: Partition) -> str:
