@@ -6,7 +6,8 @@
     ├── SpecError          a check, rule, condition or argument that can never work (also a ValueError)
     ├── TableError         the table, or the SELECT that fills it, does not fit
     │   ├── SchemaDrift    columns missing, unexpected, or of a type that cannot be stored
-    │   └── PartitionError the partition's key or value does not fit the table
+    │   ├── PartitionError the partition's key or value does not fit the table
+    │   └── KeyViolation   staged rows have NULL in a key, or share a key
     ├── ChecksFailed       checks blocked the publication; ``outcome`` holds the summary
     └── ExchangeError      the staged rows could not be made visible; production is unchanged
         ├── ExchangeRefused  this mode would lose or trigger something; ``losses`` names it
@@ -52,6 +53,10 @@ class SchemaDrift(TableError):
 
 class PartitionError(TableError):
     """The partition's key or value does not fit the table or the rows."""
+
+
+class KeyViolation(TableError):
+    """Rows to be upserted have NULL in a key, or share a key. Nothing was written."""
 
 
 class ChecksFailed(DataQualityError):

@@ -39,6 +39,7 @@ class Kind:
     :param value: type of the value: ``number``, ``scalar`` (whatever the column holds), ``duration`` (seconds)
     :param counts_empty: zero rows are an answer, not "no data"
     :param compares: with what production holds now, so that it needs a staged load
+    :param health: of the stored table and not of its rows, so that neither a partition nor staged rows have it
     :param implied: made by the operators, not written by users
     """
 
@@ -52,6 +53,7 @@ class Kind:
     value: str = "number"
     counts_empty: bool = False
     compares: bool = False
+    health: bool = False
     implied: bool = False
 
 
@@ -183,6 +185,42 @@ KINDS: dict[str, Kind] = {
         Takes.SOME,
         counts_empty=True,
         compares=True,
+    ),
+    "table_size_mb": Kind(
+        "Size of the stored table on disk, in MB of 1,048,576 bytes, with its indexes and TOAST on Postgres. "
+        "On Redshift and Postgres.",
+        "volume",
+        Family.ALONE,
+        Takes.NONE,
+        counts_empty=True,
+        health=True,
+    ),
+    "unsorted_ratio": Kind(
+        "Share of the stored rows that are not in the order of the sort key, 0 to 1; skipped for a table without one. "
+        "VACUUM sorts them. On Redshift.",
+        "consistency",
+        Family.ALONE,
+        Takes.NONE,
+        counts_empty=True,
+        health=True,
+    ),
+    "stats_off": Kind(
+        "How stale the planner's statistics of the stored table are: 0 is current, 100 out of date. ANALYZE renews "
+        "them. On Redshift.",
+        "consistency",
+        Family.ALONE,
+        Takes.NONE,
+        counts_empty=True,
+        health=True,
+    ),
+    "skew_rows": Kind(
+        "Rows on the slice that stores most of them, divided by the rows on the slice that stores fewest; skipped for "
+        "a table that is not distributed by a key. On Redshift.",
+        "consistency",
+        Family.ALONE,
+        Takes.NONE,
+        counts_empty=True,
+        health=True,
     ),
     "outside_partition": Kind(
         "Staged rows that do not belong to the named partition.",

@@ -42,6 +42,10 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "condition": {"equal_to": 0},
     },
     "freshness": {"column": "time_hour", "condition": {"leq_to": "26h"}},
+    "table_size_mb": {"condition": {"less_than": 500_000}, "severity": "warn"},
+    "unsorted_ratio": {"condition": {"less_than": 0.2}, "severity": "warn"},
+    "stats_off": {"condition": {"less_than": 10}, "severity": "warn"},
+    "skew_rows": {"condition": {"less_than": 4}, "severity": "warn"},
     "schema": {"columns": {"ds": "date", "carrier": "text", "flights": "bigint"}},
     "custom_sql": {
         "name": "cancelled_share",
@@ -100,6 +104,8 @@ def _facts(word: str, kind: Kind) -> Iterator[str]:
         yield "Without a condition: `equal_to: 1`."
     if kind.compares:
         yield "Only in `StageCheckExchangeOperator`. Skipped if production holds nothing to compare with."
+    elif kind.health:
+        yield "Only in `DataQualityCheckOperator`. Skipped if the database says nothing of it, as of an empty table."
     elif not kind.counts_empty:
         yield "Skipped if there are no rows."
     yield _STATEMENTS[kind.family]

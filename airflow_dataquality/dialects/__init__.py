@@ -18,6 +18,10 @@ def dialect_for(name: str | None) -> Dialect:
         from airflow_dataquality.dialects.postgres import Postgres
 
         return Postgres()
+    if name == "redshift":
+        from airflow_dataquality.dialects.redshift import Redshift
+
+        return Redshift()
     if name == "sqlite":
         from airflow_dataquality.dialects.sqlite import Sqlite
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from airflow_dataquality.dialects.ledger import LedgerSql
 from airflow_dataquality.dialects.metrics import MetricSql
-from airflow_dataquality.model import Column, Scalar, Table
+from airflow_dataquality.model import Column, Partition, Scalar, Table
 
 _CATEGORIES = {
     "number": ("INT", "NUMERIC", "DECIMAL", "FLOAT", "DOUBLE", "REAL", "SERIAL", "MONEY"),
@@ -22,13 +22,39 @@ class Dialect(LedgerSql, MetricSql):
 
     name = "ansi"
     begin = "BEGIN"
+    begin_write: str | None = None
+    """Begins a transaction that takes locks to write; None where ``begin`` does."""
+    who_locks = "its other sessions"
+    """Where the database tells who holds a lock."""
     session_wishes: Sequence[str] = ()
     """Statements run once on a new connection, which may fail where the server does not know them."""
+
+    backend: str | None = None
+    """A query for what :meth:`cancel_backend` needs to know, where the driver cannot cancel a statement itself."""
+
+    def cancel_backend(self, backend: Any) -> str:
+        """A statement that stops what another connection runs."""
+        raise AssertionError(f"{self.name} has no such statement")
 
     @property
     def session_setup(self) -> Sequence[str]:
         """Statements run once on a new connection."""
         return ()
+
+    def publication_locks(
+        self, partition: Partition, timeout: float, *, whole: bool
+    ) -> Sequence[tuple[str | None, str]]:
+        """What keeps others from publishing the same rows until the transaction ends, as pairs.
+
+        :param timeout: seconds that readers may wait behind us
+        :param whole: rows of the whole table, and not only of the partition
+        :returns: a query that takes the lock if it is free and says so, or None; and the statement that waits for it
+        """
+        return ()
+
+    def retry_reason(self, sqlstate: str | None, message: str) -> str | None:
+        """Why the whole transaction is to be run again after this error; None if it is not."""
+        return None
 
     def schema_of(self, table: Table) -> str | None:
         """A query for the schema in which the database finds the name; None if it has no such question."""

@@ -12,6 +12,7 @@ A template is filled with:
 ``{known}``           all columns are not NULL
 ``{production}``      the rows in scope that production holds of the partition, as a table expression
 ``{every}``           the rows in scope that production holds of all partitions
+``{schema}``          the table's schema as text; ``{name}`` its name; ``{quoted}`` both, with quotes, as text
 ====================  ==================================================================================
 
 and with the metric's own parameters. A template that starts with ``(SELECT`` is a scan of its own, as a value.
@@ -90,6 +91,10 @@ class MetricSql(Names):
     """Statements before a measurement, in its transaction."""
     explain: str | None = None
     """Precedes a statement to have it analysed and not run."""
+    explain_plan = "EXPLAIN "
+    """Precedes a statement to have its plan shown, in the last column of each row."""
+    slow_steps: Mapping[str, str] = {}
+    """Words of a plan that mark a slow step, and what to do about it."""
     unordered: frozenset[str] = frozenset()
     """Categories of columns that have no smallest value."""
     type_names: Mapping[str, str] = {}
@@ -167,6 +172,11 @@ class MetricSql(Names):
         several = metric.kind + SEVERAL if len(metric.columns) > 1 else metric.kind
         parts = self._scope(metric, None if narrowed else metric.where)
         parts |= self._keys(metric, what)
+        parts |= {
+            "schema": self.text(what.table.schema or ""),
+            "name": self.text(what.table.name),
+            "quoted": self.text(self.table(what.table)),
+        }
         parts |= {name: self._param(name, value) for name, value in metric.params}
         if len(metric.columns) == 1 and (column := columns.get(metric.columns[0])):
             parts["byte"] = self.byte(column)
@@ -174,7 +184,7 @@ class MetricSql(Names):
             every = Partition(production.table)
             parts |= {"production": self.rows(production, metric.where), "every": self.rows(every, metric.where)}
             parts |= {"held": HELD.format(parts["production"]), "held_ever": HELD.format(parts["every"])}
-        return self.templates.get(several, self.templates[metric.kind]).format_map(parts)
+        return (self.templates.get(several) or self.templates[metric.kind]).format_map(parts)
 
     def _scope(self, metric: Metric, where: str | None) -> dict[str, str]:
         column = self.identifier(metric.columns[0]) if metric.columns else ""

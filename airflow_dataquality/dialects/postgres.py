@@ -9,7 +9,6 @@ from airflow_dataquality.dialects.lexer import single_select
 from airflow_dataquality.dialects.metrics import TEMPLATES
 from airflow_dataquality.dialects.postgres_catalog import CatalogSql
 from airflow_dataquality.dialects.postgres_exchange import ExchangeSql
-from airflow_dataquality.dialects.postgres_staging import StagingSql
 from airflow_dataquality.model import Column, Table
 
 # https://www.postgresql.org/docs/current/errcodes-appendix.html: class 42 is syntax and names; the others are
@@ -17,7 +16,7 @@ from airflow_dataquality.model import Column, Table
 _STATIC = ("42", "22P02", "22007", "22008", "2201B")
 
 
-class Postgres(CatalogSql, StagingSql, ExchangeSql, Dialect):
+class Postgres(CatalogSql, ExchangeSql, Dialect):
     """Postgres measures in the types it has, sorts text by its bytes, and can be asked before it runs."""
 
     name = "postgres"
@@ -29,6 +28,9 @@ class Postgres(CatalogSql, StagingSql, ExchangeSql, Dialect):
         "mean": "CAST(AVG({x}) AS DOUBLE PRECISION)",
         "stddev": "CAST(STDDEV_SAMP({x}) AS DOUBLE PRECISION)",
         "pattern_violations": "COUNT(CASE WHEN {and}{column} !~ {pattern} THEN 1 END)",
+        # The parts of a partitioned table, which has no size of its own.
+        "table_size_mb": "SELECT CAST(SUM(pg_total_relation_size(relid)) / 1048576.0 AS DOUBLE PRECISION) "
+        "FROM pg_partition_tree({quoted})",
     }
     begin_read = "BEGIN READ ONLY"
     types: Mapping[str, str] = {**Dialect.types, "text": "TEXT", "time": "TIMESTAMP WITH TIME ZONE"}
@@ -67,7 +69,7 @@ class Postgres(CatalogSql, StagingSql, ExchangeSql, Dialect):
         return (self.prepare_features(),)
 
     def lock_ledger(self, schema: str) -> Sequence[str]:
-        return (self.advise(self.lock_key("ledger", schema)),)
+        return (f"SELECT pg_advisory_xact_lock({self.lock_key('ledger', schema)})",)
 
     def schema_of(self, table: Table) -> str | None:
         name = self.text(self.table(table))

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from airflow_dataquality.dialects.names import Names
+from airflow_dataquality.dialects.questions import Question
 from airflow_dataquality.model import Column, Table
 
 # https://www.postgresql.org/docs/current/catalog-pg-type.html#CATALOG-TYPCATEGORY-TABLE
@@ -222,14 +223,24 @@ class CatalogSql(Names):
         """Have the server keep :meth:`features`: planning it takes longer than running it."""
         return f"PREPARE airflow_dataquality_features (oid) AS {_FEATURES}"
 
-    def features(self, oid: int) -> str:
-        """Every object on the table, as rows of (kind, name, detail)."""
-        return f"EXECUTE airflow_dataquality_features ({int(oid)})"
+    def features(self, oid: int) -> Sequence[Question]:
+        """What is to be asked to know every object on the table."""
+        return (Question(f"EXECUTE airflow_dataquality_features ({int(oid)})"),)
 
     def find_schema(self, schema: str) -> str | None:
         """A row if the schema exists."""
         return f"SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = {self.text(schema)}"
 
-    def current_schema(self) -> str:
-        """Where a table without a schema would be created."""
-        return "SELECT current_schema()"
+    def place(self, table: Table) -> str | None:
+        """Where a table of this name would be created: schema and name, as the catalog would print them.
+
+        None if they are known.
+        """
+        return None if table.schema else f"SELECT current_schema(), {self.text(table.name)}"
+
+    def lock_reading(self, table: Table) -> str | None:
+        """Keep everyone from exchanging the table while the catalog is read; None where a snapshot shows one moment.
+
+        Postgres' catalog functions look past the snapshot.
+        """
+        return f"LOCK TABLE ONLY {self.table(table)} IN ACCESS SHARE MODE"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from airflow_dataquality.dialects.names import Names
-from airflow_dataquality.model import Table
+from airflow_dataquality.dialects.postgres_staging import StagingSql
+from airflow_dataquality.model import Partition, Table
 
 Detail = Mapping[str, Any]
 
@@ -38,10 +38,13 @@ WHERE c.relreplident = 'n' OR (c.relreplident = 'd' AND NOT EXISTS (
   SELECT 1 FROM pg_index x WHERE x.indrelid = c.oid AND x.indisprimary AND x.indisvalid))
 """
 
+_RETRY = {"55P03": "a lock was not free", "40P01": "deadlock", "40001": "serialization failure"}
 
-class ExchangeSql(Names):
+
+class ExchangeSql(StagingSql):
     """Statements of the exchange. Details are those of features."""
 
+    who_locks = "pg_stat_activity"
     begin = "BEGIN ISOLATION LEVEL READ COMMITTED"  # an earlier snapshot would not see the publication waited for
 
     def lock_timeout(self, seconds: float | None) -> str:
@@ -61,16 +64,30 @@ class ExchangeSql(Names):
         word = "CASE WHEN current_setting('server_version_num')::int < 160000 THEN 'MEMBER' ELSE 'SET' END"
         return f"SELECT pg_has_role(current_user, {name}, {word}), pg_has_role(current_user, {name}, 'USAGE')"
 
-    def advise(self, key: int, *, shared: bool = False, wait: bool = True) -> str:
-        """Take an advisory lock until the transaction ends; without waiting, say whether it was free."""
-        return f"SELECT pg_{'' if wait else 'try_'}advisory_xact_lock{'_shared' if shared else ''}({key})"
+    def publication_locks(
+        self, partition: Partition, timeout: float, *, whole: bool
+    ) -> Sequence[tuple[str | None, str]]:
+        """Advisory locks, which no reader waits behind: exclusive on the rows, shared on the table they are part of."""
+        table = partition.table
+        pairs: list[tuple[str | None, str]] = [(None, self.lock_timeout(None))]
+        pairs.append(self._advise(self.lock_key("table", table.schema, table.name), shared=not whole))
+        if not whole:
+            pairs.append(self._advise(self.lock_key("partition", table.schema, table.name, partition.json)))
+        return pairs
+
+    def _advise(self, key: int, *, shared: bool = False) -> tuple[str, str]:
+        function = f"advisory_xact_lock{'_shared' if shared else ''}({key})"
+        return f"SELECT pg_try_{function}", f"SELECT pg_{function}"
+
+    def retry_reason(self, sqlstate: str | None, message: str) -> str | None:
+        return _RETRY.get(sqlstate or "")
 
     def lock_table(self, table: Table, mode: str) -> str:
         """Lock a table until the transaction ends, but no partition of it."""
         return f"LOCK TABLE ONLY {self.table(table)} IN {mode} MODE"
 
-    def side_effects(self, oid: int) -> str:
-        """What a DELETE, UPDATE or INSERT would set off beside changing rows: name, and what it does."""
+    def side_effects(self, oid: int) -> str | None:
+        """What writing sets off beside changing rows: name, and what it does. None where nothing can."""
         return _SIDE_EFFECTS.format(oid=int(oid))
 
     # -- renaming
@@ -199,9 +216,9 @@ class ExchangeSql(Names):
     def _grantee(self, grant: Detail) -> str:
         return "PUBLIC" if grant["grantee"] is None else self.identifier(grant["grantee"])
 
-    def add_columns(self, table: Table, columns: Mapping[str, str]) -> str:
+    def add_columns(self, table: Table, columns: Mapping[str, str]) -> list[str]:
         actions = ", ".join(f"ADD COLUMN {self.identifier(name)} {kind}" for name, kind in columns.items())
-        return f"ALTER TABLE {self.table(table)} {actions}"
+        return [f"ALTER TABLE {self.table(table)} {actions}"]
 
     # -- overwriting
 

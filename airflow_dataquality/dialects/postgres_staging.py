@@ -30,36 +30,48 @@ class StagingSql(Names):
         return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big", signed=True)
 
     def own(self, table: Table) -> str:
-        """Hold the table's ownership lock until the session ends: whoever holds it is alive."""
+        """Own the table until the session ends, and say what to write into its mark of that."""
         return f"SELECT pg_advisory_lock({self.lock_key('own', table.schema, table.name)})"
 
-    def try_own(self, table: Table) -> str:
-        """Whether nobody alive owns the table; if so, it is ours now."""
+    def try_own(self, table: Table, owner: str) -> str:
+        """Whether nobody alive owns the table; if so, it is ours now.
+
+        :param owner: what its mark says
+        """
         return f"SELECT pg_try_advisory_lock({self.lock_key('own', table.schema, table.name)})"
 
-    def disown(self, table: Table) -> str:
-        """Give the ownership lock back."""
+    def disown(self, table: Table) -> str | None:
+        """Give the ownership back, where that takes a statement."""
         return f"SELECT pg_advisory_unlock({self.lock_key('own', table.schema, table.name)})"
 
     def create_stage(
-        self, stage: Table, columns: Mapping[str, Mapping[str, Any]], defaults: Mapping[str, str], method: str | None
-    ) -> str:
-        """A table with these columns and nothing else: no constraint may stop a bad row before it was checked."""
-        parts = []
-        for name, column in columns.items():
-            words = [self.identifier(name), column["type"]]
-            if column["compression"]:
-                words.append(f"COMPRESSION {_COMPRESSION[column['compression']]}")
-            if column["collation"]:
-                words.append(f"COLLATE {column['collation']}")
-            if column["generated"]:
-                kind = {"s": "STORED", "v": "VIRTUAL"}[column["generated"]]
-                words.append(f"GENERATED ALWAYS AS ({column['default']}) {kind}")
-            elif name in defaults:
-                words.append(f"DEFAULT {defaults[name]}")
-            parts.append(" ".join(words))
-        using = f" USING {self.identifier(method)}" if method else ""
-        return f"CREATE TABLE {self.table(stage)} ({', '.join(parts)}){using}"
+        self, stage: Table, table: Table, columns: Mapping[str, Mapping[str, Any]], *, supplied: Sequence[str],
+        appended: Mapping[str, str], relation: Mapping[str, Any], defaults: Mapping[str, str],
+    ) -> list[str]:  # fmt: skip
+        """Make a table with the columns of another and nothing else: no constraint may stop a bad row unchecked.
+
+        :param columns: the table's
+        :param supplied: the columns that will be filled
+        :param appended: columns that the table does not have yet → type
+        :param defaults: of the stage's columns that are not filled
+        """
+        made = {**columns, **{name: {**_PLAIN, "type": kind} for name, kind in appended.items()}}
+        listed = ", ".join(self._column(name, column, defaults) for name, column in made.items())
+        using = f" USING {self.identifier(relation['method'])}" if relation["method"] else ""
+        return [f"CREATE TABLE {self.table(stage)} ({listed}){using}", *self._storage(stage, made)]
+
+    def _column(self, name: str, column: Mapping[str, Any], defaults: Mapping[str, str]) -> str:
+        words = [self.identifier(name), column["type"]]
+        if column["compression"]:
+            words.append(f"COMPRESSION {_COMPRESSION[column['compression']]}")
+        if column["collation"]:
+            words.append(f"COLLATE {column['collation']}")
+        if column["generated"]:
+            kind = {"s": "STORED", "v": "VIRTUAL"}[column["generated"]]
+            words.append(f"GENERATED ALWAYS AS ({column['default']}) {kind}")
+        elif name in defaults:
+            words.append(f"DEFAULT {defaults[name]}")
+        return " ".join(words)
 
     def create_stage_as(self, stage: Table, select: str) -> str:
         """An empty table with the SELECT's columns."""
@@ -85,7 +97,7 @@ class StagingSql(Names):
         """
         return f"nextval({self.text(sequence)}::text::regclass)"
 
-    def storage(self, stage: Table, columns: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    def _storage(self, stage: Table, columns: Mapping[str, Mapping[str, Any]]) -> list[str]:
         """How long values are stored, which must be said before they are."""
         return [
             f"ALTER TABLE {self.table(stage)} ALTER COLUMN {self.identifier(name)} SET STORAGE {_STORAGE[c['storage']]}"
@@ -122,7 +134,7 @@ class StagingSql(Names):
         """Have the planner know the rows."""
         return f"ANALYZE {self.table(table)}"
 
-    def fill_id(self) -> str:
+    def fill_id(self) -> str | None:
         """The transaction that fills the stage."""
         return "SELECT pg_current_xact_id()::xid::text"
 
@@ -130,7 +142,7 @@ class StagingSql(Names):
         """The server's time now."""
         return "SELECT clock_timestamp()::text"
 
-    def strangers(self) -> str:
+    def strangers(self) -> str | None:
         """Transactions of others now whose snapshot may not be seen, as they belong to roles out of our sight."""
         return (
             "SELECT l.virtualtransaction FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid "
@@ -171,5 +183,6 @@ class StagingSql(Names):
         return f"SELECT {cast}::text"
 
 
+_PLAIN = {"compression": "", "collation": None, "generated": "", "default": None, "storage": None}
 _STORAGE = {"p": "PLAIN", "e": "EXTERNAL", "m": "MAIN", "x": "EXTENDED"}
 _COMPRESSION = {"p": "pglz", "l": "lz4"}

@@ -17,8 +17,11 @@ class Sqlite(Dialect):
     """SQLite 3.25 or later, for its window functions."""
 
     name = "sqlite"
+    # Takes the write lock now: https://www.sqlite.org/lang_transaction.html#immediate
+    begin_write = "BEGIN IMMEDIATE"
     max_select_items = 1900  # https://www.sqlite.org/limits.html: 2,000 columns in a result
     explain = "EXPLAIN "
+    explain_plan = "EXPLAIN QUERY PLAN "
     templates: Mapping[str, str] = {
         **TEMPLATES,
         "mean": "AVG({x})",  # always floating point: https://www.sqlite.org/lang_aggfunc.html#avg
@@ -62,6 +65,9 @@ class Sqlite(Dialect):
     def prepare(self, connection: Any) -> None:
         connection.create_function("dq_matches", 2, _matches, deterministic=True)
         connection.create_function("dq_sqrt", 1, _sqrt, deterministic=True)
+
+    def retry_reason(self, sqlstate: str | None, message: str) -> str | None:
+        return message if "is locked" in message else None
 
     def query(self, sql: str) -> str:
         return single_select(sql)

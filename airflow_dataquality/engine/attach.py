@@ -12,10 +12,10 @@ from airflow_dataquality.plans import exchange as plans
 from airflow_dataquality.plans.features import Features, as_new_child
 
 if TYPE_CHECKING:
-    from airflow_dataquality.engine.exchange import Exchange
+    from airflow_dataquality.engine.postgres_exchange import PostgresExchange
 
 
-def attach(exchange: Exchange, target: Target) -> None:
+def attach(exchange: PostgresExchange, target: Target) -> None:
     """Put the stage in the place of the partition's child, or where it has none yet.
 
     Everything that scans or builds is done before: ATTACH finds the rows proven in bounds and every index there.
@@ -47,7 +47,7 @@ def attach(exchange: Exchange, target: Target) -> None:
     exchange.locks.attempts(once)
 
 
-def _dress(exchange: Exchange, slot: Slot, parent: Features) -> plans.Wardrobe:
+def _dress(exchange: PostgresExchange, slot: Slot, parent: Features) -> plans.Wardrobe:
     """Dress the stage as the child that is there; or as one that the parent would make."""
     if slot.features is not None:
         clothes = exchange.dress(slot.features)
@@ -62,7 +62,9 @@ def _dress(exchange: Exchange, slot: Slot, parent: Features) -> plans.Wardrobe:
     return clothes
 
 
-def _into_empty_place(exchange: Exchange, target: Target, slot: Slot, clothes: plans.Wardrobe, check: str) -> None:
+def _into_empty_place(
+    exchange: PostgresExchange, target: Target, slot: Slot, clothes: plans.Wardrobe, check: str
+) -> None:
     session, sql = exchange.session, exchange.sql
     rename = plans.take_empty_place(sql, exchange.stage.table, slot.table, clothes)
     session.batch(
@@ -76,7 +78,7 @@ def _into_empty_place(exchange: Exchange, target: Target, slot: Slot, clothes: p
 
 
 def _in_place_of_child(
-    exchange: Exchange, target: Target, slot: Slot, before: Features, clothes: plans.Wardrobe, check: str
+    exchange: PostgresExchange, target: Target, slot: Slot, before: Features, clothes: plans.Wardrobe, check: str
 ) -> None:
     session, sql = exchange.session, exchange.sql
     now, stage = oid_of(session, slot.table), oid_of(session, exchange.stage.table)

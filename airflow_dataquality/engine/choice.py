@@ -63,13 +63,19 @@ class Choice:
         if target.partitioned and self.partition.key:
             possible["attach"] = attach_obstacles(self.session, target, self.partition)
         elif not target.partitioned and not self.partition.key:
-            possible["swap"] = swap_obstacles(target.features) + rights_missing(self.session, target.features)
+            possible["swap"] = self.swap_obstacles(target) + rights_missing(self.session, target.features)
         possible["overwrite"] = self._side_effects(target)
         return possible
 
+    def swap_obstacles(self, target: Target) -> list[str]:
+        """What a swap would lose."""
+        assert target.features is not None
+        return swap_obstacles(target.features)
+
     def _side_effects(self, target: Target) -> list[str]:
         assert target.oid is not None
-        rows = self.session.query(self.sql.side_effects(target.oid))
+        question = self.sql.side_effects(target.oid)
+        rows = self.session.query(question) if question else ()
         return [line for name, line in rows if name not in self.settings.allow_side_effects]
 
 

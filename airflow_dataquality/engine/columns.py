@@ -6,15 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from airflow_dataquality.engine import staging
+from airflow_dataquality.engine.said import database_error, said
 from airflow_dataquality.engine.session import ExchangeSession, Session
 from airflow_dataquality.engine.target import Target
 from airflow_dataquality.errors import PartitionError, SchemaDrift, TableError, did_you_mean
 from airflow_dataquality.model import Column, Scalar, Table
 from airflow_dataquality.plans.features import Features
 from airflow_dataquality.plans.names import beside
-
-_PLAIN = {"compression": "", "collation": None, "generated": "", "default": None, "storage": None}
 
 
 @dataclass(frozen=True)
@@ -23,9 +21,11 @@ class Shape:
 
     :param supplied: those of the SELECT, in its order
     :param appended: those that the table does not have yet → type
+    :param table: the table that the stage is for
     :param features: of the table; None if it does not exist
     """
 
+    table: Table
     select: str
     supplied: Sequence[str]
     appended: dict[str, str]
@@ -35,13 +35,11 @@ class Shape:
         """What makes the empty stage."""
         if self.features is None:
             return [sql.create_stage_as(stage, self.select)]
-        columns = dict(self.features.columns)
-        columns |= {name: {**_PLAIN, "type": kind} for name, kind in self.appended.items()}
-        method = self.features.relation["method"]
-        return [
-            sql.create_stage(stage, columns, self._defaults(sql), method),
-            *sql.storage(stage, columns),
-        ]
+        statements: list[str] = sql.create_stage(
+            stage, self.table, self.features.columns, supplied=self.supplied, appended=self.appended,
+            relation=self.features.relation, defaults=self._defaults(sql),
+        )  # fmt: skip
+        return statements
 
     def _defaults(self, sql: Any) -> dict[str, str]:
         """Identities that the SELECT leaves to the database continue the table's own sequence."""
@@ -68,16 +66,16 @@ def shape_of(session: ExchangeSession, target: Target, load: Any) -> Shape:
             hint=f"select it, too; {did_you_mean(missing_keys[0], names, label='its columns')}",
         )
     if target.features is None:
-        return Shape(load.select, names, {}, None)
+        return Shape(target.table, load.select, names, {}, None)
     extra = _drift(target, names, append=load.append_columns)
-    return Shape(load.select, names, _types(session, target, load.select, extra), target.features)
+    return Shape(target.table, load.select, names, _types(session, target, load.select, extra), target.features)
 
 
 def _names(session: ExchangeSession, select: str) -> list[str]:
     try:
         names: list[str] = session.names(session.dialect.describe_select(select))
     except Exception as error:
-        raise staging.database_error("the SELECT is not valid", error) from error
+        raise database_error("the SELECT is not valid", error) from error
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice or "?column?" in names:
         raise TableError(
@@ -140,9 +138,8 @@ def canonical_key(session: Session, key: Mapping[str, Scalar], columns: Sequence
         try:
             canonical[column] = session.query(question)[0][0]
         except Exception as error:
-            known = staging.database_error("", error)
             raise PartitionError(
-                f"partition value {value!r} does not fit column {column!r} ({types[column]}){known.message}",
+                f"partition value {value!r} does not fit column {column!r} ({types[column]}): {said(error)}",
                 hint="in a manual run `ds` may be missing: use {{ ds or dag_run.run_after | ds }}",
             ) from error
     return canonical

@@ -5,18 +5,20 @@ Readers of the table see the old rows or the new rows, never none, never a mix, 
 
 from __future__ import annotations
 
+import abc
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar
 
 from airflow_dataquality.engine import staging
-from airflow_dataquality.engine.attach import attach
 from airflow_dataquality.engine.choice import Choice
 from airflow_dataquality.engine.ledger import Run
 from airflow_dataquality.engine.locks import Locks
+from airflow_dataquality.engine.said import database_error, said
 from airflow_dataquality.engine.session import ExchangeSession
 from airflow_dataquality.engine.settings import Settings
-from airflow_dataquality.engine.staging import Mark, Stage, features_of, oid_of
+from airflow_dataquality.engine.staging import Mark, Stage, oid_of
 from airflow_dataquality.engine.target import Changed, Target, locate
 from airflow_dataquality.errors import DataQualityError, ExchangeError, ExchangeRefused, ExchangeTimeout
 from airflow_dataquality.model import Partition, Table
@@ -25,18 +27,19 @@ from airflow_dataquality.plans.features import Features
 
 log = logging.getLogger(__name__)
 
-PATIENCE = 2.0
-"""Seconds to wait for a lock that keeps no reader waiting."""
 
-
-class Exchange:
-    """One exchange of one stage.
+class Exchange(abc.ABC):
+    """One exchange of one stage. Of each mode there is a method; a warehouse's own are in a module of its name.
 
     :param record: appends the publication to the ledger: (mode, previous version)
     :param columns: the columns that the SELECT supplies
     :param appended: of these, the ones that the table does not have yet → type
     :param undress: stages the same rows again, bare
     """
+
+    chooses: ClassVar[type[Choice]] = Choice
+    changed: ClassVar[Mapping[str, str]] = {"2BP01": "something depends on it now"}
+    """SQLSTATEs that say that the table is not what it was: a view made meanwhile, say."""
 
     def __init__(
         self, session: ExchangeSession, settings: Settings, stage: Stage, partition: Partition, run: Run, *,
@@ -47,7 +50,7 @@ class Exchange:
         self.settings, self.stage, self.partition, self.run = settings, stage, partition, run
         self.columns, self.appended, self.record, self.undress = columns, appended, record, undress
         self.dressed = False
-        self.choice = Choice(session, settings, partition)
+        self.choice = self.chooses(session, settings, partition)
         self.locks = Locks(session, settings, partition)
         self.previous: Table | None = None
 
@@ -83,23 +86,17 @@ class Exchange:
         raise AssertionError("modes are never empty")
 
     def _by(self, mode: str, target: Target) -> None:
-        ways: dict[str, Callable[[Target], None]] = {
-            "create": self._create,
-            "swap": self._swap,
-            "overwrite": self._overwrite,
-            "attach": lambda partitioned: attach(self, partitioned),
-        }
         try:
-            ways[mode](target)
+            getattr(self, mode)(target)
         except DataQualityError:
             raise
         except Exception as error:
-            state = self.session.sqlstate(error)
+            state = said(error).sqlstate
             if state is None:  # not the database's word: a lost connection, an interrupt
                 raise
-            if state == "2BP01":  # what could not be dropped: a view made meanwhile, say
-                raise Changed("something depends on it now") from error
-            known = staging.database_error(f"{self.partition} could not be exchanged by {mode}", error)
+            if state in self.changed:
+                raise Changed(self.changed[state]) from error
+            known = database_error(f"{self.partition} could not be exchanged by {mode}", error)
             raise ExchangeError(known.message, hint=known.hint) from error
 
     def same(self, target: Target) -> None:
@@ -107,84 +104,10 @@ class Exchange:
         if oid_of(self.session, self.partition.table) != target.oid:
             raise Changed("another table has its name now")
 
-    def _create(self, target: Target) -> None:
-        def once() -> None:
-            with self.locks.exclusive(whole=True):
-                if oid_of(self.session, target.table) is not None:
-                    raise Changed("it exists now")
-                self.session.execute(self.sql.lock_timeout(self.settings.lock_timeout))
-                self.session.execute(self.sql.mark(self.stage.table, None))
-                for grant in self.stage.default_grants:
-                    self.send(self.sql.grant(self.stage.table, grant))
-                self.session.execute(self.sql.rename_table(self.stage.table, target.table.name))
-                self.record("create", None)
-
-        self.locks.attempts(once)
-
-    def _swap(self, target: Target) -> None:
-        assert target.features is not None
-        features = target.features
-        clothes = self.dress(features)
-        self.locks.await_snapshots(self.stage)
-        self.name_previous(target)
-
-        def once() -> None:
-            with self.locks.exclusive(whole=True):
-                self.steady()
-                now = oid_of(self.session, target.table)
-                if now is None:
-                    raise Changed("it was dropped")
-                stage_oid = oid_of(self.session, self.stage.table)
-                self.record("swap", self.previous)
-                # Blocks changes to the table's definition, but no reader: what is compared now stays so.
-                self.keep_as_it_is(target.table, "SHARE ROW EXCLUSIVE")
-                self.unchanged(features, features_of(self.session, now))
-                self.take_place(target.table, clothes, features.relation["comment"], lock=target.table)
-                self.carried(features, features_of(self.session, stage_oid or 0))
-
-        self.locks.attempts(once)
-
-    def keep_as_it_is(self, table: Table, mode: str) -> None:
-        """Lock out writers, or changes to the definition; readers pass. What comes next may make readers wait.
-
-        An autovacuum gives way, but only after the server's ``deadlock_timeout``, a second by default: longer than
-        readers are to wait, so that this lock has patience of its own.
-        """
-        self.session.execute(self.sql.lock_timeout(max(self.settings.lock_timeout, PATIENCE)))
-        self.session.execute(self.sql.lock_table(table, mode))
-        self.session.execute(self.sql.lock_timeout(self.settings.lock_timeout))
-
     def name_previous(self, target: Target) -> None:
         """Choose a name to keep the replaced rows under, if they are to be kept."""
         if self.settings.keep_previous:
             self.previous = staging.name_beside(self.session, target.table, "prev", self.run)
-
-    def steady(self) -> None:
-        for statement in self.sql.steady_plans():
-            self.session.execute(statement)
-
-    def take_place(
-        self, table: Table, clothes: plans.Wardrobe, comment: str | None, *,
-        lock: Table, before: Sequence[str] = (), after: Sequence[str] = (),
-    ) -> None:  # fmt: skip
-        """From the lock to the new name in one message: the critical section has no round trips inside.
-
-        :param lock: what keeps readers out: the table itself, or the one that it is a partition of
-        """
-        sql = self.sql
-        started = time.monotonic()
-        self.session.execute(sql.lock_table(lock, "ACCESS EXCLUSIVE"))
-        waited = time.monotonic() - started
-        plan = plans.take_place(sql, self.stage.table, table, clothes, self.previous)
-        marks = [sql.mark(table, comment)]
-        if self.previous:
-            marks.append(sql.mark(self.previous, Mark.of(staging.PREVIOUS, self.partition, self.run).comment))
-        # Readers wait for what has to be waited for from here on, so it has the time that the lock left.
-        left = max(self.settings.lock_timeout - waited, 0.001)
-        self.session.batch([sql.lock_timeout(left), *before, *(s.sql for s in plan.statements), *marks, *after])
-        log.info(
-            "Waited %.1f ms for the lock, renamed in %.1f ms", waited * 1e3, (time.monotonic() - started - waited) * 1e3
-        )
 
     def unchanged(self, planned: Features, now: Features) -> None:
         if now != planned:
@@ -198,30 +121,16 @@ class Exchange:
             raise ExchangeRefused(f"the new {self.partition.table} would not be as the old one", losses=lost,
                                   hint='use exchange="auto" or "overwrite"')  # fmt: skip
 
-    def dress(self, features: Features, own: bool = True) -> plans.Wardrobe:
-        """Dress the stage, in transactions of their own: indexes and constraints take their time here.
+    @abc.abstractmethod
+    def create(self, target: Target) -> None:
+        """Give the stage the name that nothing has yet."""
 
-        :raises ExchangeRefused: if the rows break a constraint of the table, or it cannot be carried over
-        """
-        clothes = plans.wardrobe(self.stage.table, features, self.sql.max_name_bytes)
-        self.dressed = True
-        try:
-            self.session.run(plans.dress(self.sql, self.stage.table, clothes, columns=list(features.columns)))
-            if own:
-                stage_oid = oid_of(self.session, self.stage.table) or 0
-                have = features_of(self.session, stage_oid)
-                self.session.run(plans.own(self.sql, self.stage.table, features, have))
-        except Exception as error:
-            known = staging.database_error(
-                "the staged rows cannot be given the table's indexes, constraints and grants", error
-            )
-            if (self.session.sqlstate(error) or "").startswith("23"):
-                raise ExchangeError(f"a constraint of {self.partition.table} rejects the staged rows: {known.message}",
-                                    hint="mend the SELECT, or check for it") from error  # fmt: skip
-            raise ExchangeRefused(known.message, hint=known.hint) from error
-        return clothes
+    @abc.abstractmethod
+    def swap(self, target: Target) -> None:
+        """Put the stage in the place of the whole table, by renaming both."""
 
-    def _overwrite(self, target: Target) -> None:
+    def overwrite(self, target: Target) -> None:
+        """Replace the rows in place."""
         assert target.features is not None
         self.append_columns(target)
         self.name_previous(target)
@@ -231,8 +140,7 @@ class Exchange:
         def once() -> None:
             with self.locks.exclusive(whole=not self.partition.key):
                 self.same(target)
-                self.session.execute(self.sql.lock_timeout(self.settings.exchange_timeout))
-                self.session.execute(self.sql.lock_table(target.table, "ROW EXCLUSIVE"))
+                self.lock_rows(target)
                 self._copy_previous(work)
                 inserted = self.session.send(plan)
                 self._complete(inserted, work)
@@ -240,10 +148,18 @@ class Exchange:
 
         self.locks.attempts(once)
 
+    def numbers(self, column: Mapping[str, Any]) -> bool:
+        """Whether the stage has numbers for an identity column that the SELECT leaves out."""
+        return bool(column["identity"])
+
+    @abc.abstractmethod
+    def lock_rows(self, target: Target) -> None:
+        """Lock what the overwrite writes, if it is not locked already."""
+
     def _overwrite_plan(self, target: Target, features: Features) -> plans.Overwrite:
         # Identities that the SELECT leaves out were numbered on the stage: what was checked is what is published.
-        columns = [name for name, column in features.columns.items() if name in self.columns or column["identity"]]
-        key = _referenced_key(features)
+        columns = [name for name, column in features.columns.items() if name in self.columns or self.numbers(column)]
+        key = self.referenced_key(features)
         return plans.Overwrite(
             table=target.table,
             stage=self.stage.table,
@@ -254,6 +170,10 @@ class Exchange:
             key=key,
             numbered=[column for column in columns if column not in self.columns],
         )
+
+    def referenced_key(self, features: Features) -> list[str]:
+        """The columns by which rows must be told apart, as foreign keys refer to them; empty if none does."""
+        return []
 
     def _complete(self, inserted: int, work: plans.Overwrite) -> None:
         """Every staged row arrived, unless something that the user allowed took rows away."""
@@ -282,7 +202,7 @@ class Exchange:
         def once() -> None:
             with self.session.transaction():
                 self.session.execute(self.sql.lock_timeout(self.settings.lock_timeout))
-                self.session.execute(self.sql.add_columns(target.table, missing))
+                self.send(self.sql.add_columns(target.table, missing))
 
         self.locks.attempts(once)
         log.info("Added to %s: %s (prepared SELECT * statements of others must be prepared again)",
@@ -292,9 +212,3 @@ class Exchange:
     def send(self, statements: Sequence[str]) -> None:
         for statement in statements:
             self.session.execute(statement)
-
-
-def _referenced_key(features: Features) -> list[str]:
-    """The columns by which rows are told apart if foreign keys refer to the table; empty if none does."""
-    incoming = list(features.of("incoming foreign key").values())
-    return list(incoming[0]["key"]) if incoming else []

@@ -53,6 +53,8 @@ def _folded(name: str, known: Mapping[str, Column], dialect: Dialect) -> str:
 
 def _problems(check: Check, known: Mapping[str, Column], dialect: Dialect) -> Iterator[tuple[str, str]]:
     place, metric = check.source or check.name, check.metric
+    if KINDS[metric.kind].health and metric.kind not in dialect.templates:
+        yield f"{place}: {dialect.name} does not tell {metric.kind}", KINDS[metric.kind].doc
     for name in metric.columns:
         if name not in known:
             yield f"{place}: no column {name!r}", did_you_mean(name, known, label="Columns")

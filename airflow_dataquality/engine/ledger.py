@@ -15,6 +15,7 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from airflow_dataquality.engine.said import said
 from airflow_dataquality.engine.session import Session
 from airflow_dataquality.errors import DataQualityError
 from airflow_dataquality.model import Measurement, Metric, Partition, Result, Summary, Table
@@ -119,7 +120,7 @@ class Ledger:
                 raise
             except Exception as error:
                 raise DataQualityError(
-                    f"the ledger (schema {self.schema!r}) cannot be created: {str(error).splitlines()[0]}",
+                    f"the ledger (schema {self.schema!r}) cannot be created: {said(error)}",
                     hint=f"have an administrator create the schema {self.schema!r} and grant CREATE on it, or name "
                     "another with ledger_schema=",
                 ) from error

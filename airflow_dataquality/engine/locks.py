@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from airflow_dataquality.engine.said import said
 from airflow_dataquality.engine.session import ExchangeSession
 from airflow_dataquality.engine.settings import Settings
 from airflow_dataquality.engine.staging import Stage
@@ -15,8 +16,6 @@ from airflow_dataquality.errors import ExchangeTimeout
 from airflow_dataquality.model import Partition
 
 log = logging.getLogger(__name__)
-
-_RETRY = {"55P03": "a lock was not free", "40P01": "deadlock", "40001": "serialization failure"}
 
 
 class Locks:
@@ -26,7 +25,10 @@ class Locks:
         self.session, self.sql, self.settings, self.partition = session, session.dialect, settings, partition
 
     def attempts(self, action: Callable[[], None]) -> None:
-        """Run a whole transaction until its locks are to be had."""
+        """Run a whole transaction until its locks are to be had, and nobody's transaction contradicts it.
+
+        :raises ExchangeTimeout: if that takes longer than ``exchange_timeout``
+        """
         deadline = time.monotonic() + self.settings.exchange_timeout
         pause, tries = 0.02, 0
         while True:
@@ -34,35 +36,37 @@ class Locks:
             try:
                 return action()
             except Exception as error:
-                state = self.session.sqlstate(error)
-                if state not in _RETRY:
+                known = said(error)
+                reason = self.sql.retry_reason(known.sqlstate, str(known))
+                if reason is None:
                     raise
                 if time.monotonic() + pause > deadline:
                     raise ExchangeTimeout(
                         f"{self.partition.table} could not be locked in {self.settings.exchange_timeout:g} s "
-                        f"({tries} tries; {_RETRY[state]})",
-                        hint="end the transactions that hold it (pg_stat_activity), or raise exchange_timeout",
+                        f"({tries} tries; {reason})",
+                        hint=f"end the transactions that hold it ({self.sql.who_locks}), or raise exchange_timeout",
                     ) from error
-                log.info("%s: %s; again in %.2f s", self.partition.table, _RETRY[state], pause)
+                log.info("%s: %s; again in %.2f s", self.partition.table, reason, pause)
             # Readers that queued behind our lock request go first.
             time.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - jitter
             pause = min(pause * 2, 1.0)
 
     @contextmanager
     def exclusive(self, *, whole: bool) -> Iterator[None]:
-        """A transaction in which nobody else publishes the same rows."""
-        sql, table = self.sql, self.partition.table
-        with self.session.transaction():
-            self.session.execute(sql.lock_timeout(None))
-            self._advise(sql.lock_key("table", table.schema, table.name), shared=not whole)
-            if not whole:
-                self._advise(sql.lock_key("partition", table.schema, table.name, self.partition.json), shared=False)
-            yield
+        """A transaction in which nobody else publishes the same rows.
 
-    def _advise(self, key: int, *, shared: bool) -> None:
-        if not self.session.query(self.sql.advise(key, shared=shared, wait=False))[0][0]:
-            log.info("Another publication of %s is under way: waiting for it", self.partition.table)
-            self.session.query(self.sql.advise(key, shared=shared))
+        :param whole: rows of the whole table, and not only of the partition
+        """
+        with self.session.transaction(self.sql.begin_write):
+            for attempt, statement in self.sql.publication_locks(
+                self.partition, self.settings.lock_timeout, whole=whole
+            ):
+                if attempt is not None:
+                    if self.session.query(attempt)[0][0]:
+                        continue
+                    log.info("Another publication of %s is under way: waiting for it", self.partition.table)
+                self.session.execute(statement)
+            yield
 
     def await_snapshots(self, stage: Stage) -> None:
         """Wait until no transaction is left to which the stage is empty: after a rename it would see no row.

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from airflow_dataquality.dialects.base import Dialect
+from airflow_dataquality.engine.said import said
 from airflow_dataquality.engine.schema import differences
 from airflow_dataquality.engine.session import Row, Session
 from airflow_dataquality.model import Column, Measurement, Metric, Partition
@@ -126,15 +127,10 @@ def preflight(
     problems: dict[Metric, str] = {}
     for batch in scan.batches():
         for part, answer in _ask(session, scan, batch, prefix=session.dialect.explain):
-            if isinstance(answer, Exception) and session.dialect.is_static(session.sqlstate(answer)):
-                problems[part[0]] = first_line(answer)
+            if isinstance(answer, Exception) and session.dialect.is_static(said(answer).sqlstate):
+                problems[part[0]] = said(answer).message
     wanted = {m: problem for m, problem in problems.items() if m in scan.metrics}
     return wanted | _bad_patterns(session, scan.metrics)
-
-
-def first_line(error: BaseException) -> str:
-    """What the database said, without the statement and the position."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def _family(metric: Metric) -> Family:
@@ -179,10 +175,13 @@ def _confirm_alive(session: Session, error: Exception) -> None:
 
 def _read(batch: Batch, answer: list[Row] | Exception) -> dict[Metric, Measurement]:
     if isinstance(answer, Exception):
-        return {batch[0]: Measurement(error=first_line(answer))}
+        return {batch[0]: Measurement(error=said(answer).message)}
     first = batch[0]
     if first.kind == "custom_sql":
         return {first: _scalar(answer)}
+    if KINDS[first.kind].health:
+        value = answer[0][0] if answer else None
+        return {first: Measurement(absent="the database says nothing of it") if value is None else Measurement(value)}
     if KINDS[first.kind].compares:
         value, held = answer[0]
         return {first: Measurement(value) if held else _absent()}
@@ -221,6 +220,6 @@ def _bad_patterns(session: Session, metrics: Iterable[Metric]) -> dict[Metric, s
         try:
             session.query(probe)
         except Exception as error:  # noqa: BLE001 - each driver has its own exceptions
-            if session.dialect.is_static(session.sqlstate(error)):
-                problems[metric] = first_line(error)
+            if session.dialect.is_static(said(error).sqlstate):
+                problems[metric] = said(error).message
     return problems

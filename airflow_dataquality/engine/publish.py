@@ -12,9 +12,12 @@ from typing import Any
 from airflow_dataquality.engine import staging
 from airflow_dataquality.engine.columns import Shape, canonical_key, shape_of
 from airflow_dataquality.engine.exchange import Exchange
+from airflow_dataquality.engine.explain import explain
 from airflow_dataquality.engine.judge import judge, resolve
 from airflow_dataquality.engine.ledger import Ledger, Run
 from airflow_dataquality.engine.measure import measure, preflight
+from airflow_dataquality.engine.postgres_exchange import PostgresExchange
+from airflow_dataquality.engine.redshift_exchange import RedshiftExchange
 from airflow_dataquality.engine.session import ExchangeSession
 from airflow_dataquality.engine.settings import Settings
 from airflow_dataquality.engine.staging import Mark, Stage
@@ -38,6 +41,7 @@ from airflow_dataquality.model import (
 log = logging.getLogger(__name__)
 
 ROWS = Metric("row_count")
+EXCHANGES: Mapping[str, type[Exchange]] = {"postgres": PostgresExchange, "redshift": RedshiftExchange}
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,7 @@ class Load:
     :param allow_empty: zero rows may be published
     :param append_columns: columns that only the SELECT has are added to the table
     :param staging_ttl: how long rejected rows are kept at most
+    :param explain: log the plan of the SELECT before it runs
     """
 
     table: Table
@@ -61,6 +66,7 @@ class Load:
     allow_empty: bool = False
     append_columns: bool = False
     staging_ttl: timedelta = staging.TTL
+    explain: bool = False
 
 
 @dataclass(frozen=True)
@@ -159,7 +165,7 @@ class _Publication:
         return Outcome(self.partition, self.stage.rows, self.run, summary, mode)
 
     def _exchange(self) -> Exchange:
-        return Exchange(
+        return EXCHANGES[self.session.dialect.name](
             self.session, self.load.settings, self.stage, self.partition, self.run,
             columns=self.shape.supplied, appended=self.shape.appended, record=self._record, undress=self._undress,
         )  # fmt: skip
@@ -204,6 +210,8 @@ class _Publication:
         )
 
     def _fill(self) -> None:
+        if self.load.explain:
+            explain(self.session, [self.load.select])
         started = time.monotonic()
         staging.fill(self.session, self.stage, self.shape.supplied, self.load.select)
         log.info("Staged %s rows of %s in %s, %.2f s", f"{self.stage.rows:,}", self.partition, self.stage.table,

@@ -39,9 +39,6 @@ class Session(Protocol):
     def columns(self, table: Table) -> tuple[Column, ...]:
         """The table's columns, in order; empty if there is no such table."""
 
-    def sqlstate(self, error: BaseException) -> str | None:
-        """The five characters of the standard, where the driver tells them."""
-
 
 class ExchangeSession(Session, Protocol):
     """A session with a database where tables are published."""

@@ -10,14 +10,14 @@ import contextlib
 import json
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from airflow_dataquality.dialects.postgres_staging import MARK
 from airflow_dataquality.engine.ledger import Run
+from airflow_dataquality.engine.said import database_error, said
 from airflow_dataquality.engine.session import ExchangeSession
-from airflow_dataquality.errors import TableError
 from airflow_dataquality.model import Partition, Table
 from airflow_dataquality.plans.features import Features
 from airflow_dataquality.plans.names import beside
@@ -36,6 +36,7 @@ class Mark:
     :param table: the user's table
     :param partition: the partition as the ledger writes it
     :param at: when it took the role, ISO 8601 in UTC
+    :param owner: the session that owns it, where that is not a lock's to know
     """
 
     role: str
@@ -43,6 +44,7 @@ class Mark:
     partition: str
     run_uid: str
     at: str
+    owner: str = ""
 
     @classmethod
     def of(cls, role: str, partition: Partition, run: Run) -> Mark:
@@ -50,7 +52,8 @@ class Mark:
 
     @property
     def comment(self) -> str:
-        return f"{MARK} {json.dumps(asdict(self), ensure_ascii=False)}}}"
+        known = {name: value for name, value in asdict(self).items() if value}
+        return f"{MARK} {json.dumps(known, ensure_ascii=False)}}}"
 
     @classmethod
     def read(cls, comment: str) -> Mark | None:
@@ -70,6 +73,7 @@ class Stage:
     """A staging table of this run.
 
     :param table: its name
+    :param owner: the session that owns it, as its mark says
     :param default_grants: what ALTER DEFAULT PRIVILEGES gave to others on it, undone since
     :param rows: rows in it
     :param fill_id: the transaction that filled it
@@ -78,6 +82,7 @@ class Stage:
     """
 
     table: Table
+    owner: str = ""
     default_grants: Sequence[dict[str, Any]] = ()
     rows: int = 0
     fill_id: str = ""
@@ -87,13 +92,15 @@ class Stage:
 
 def oid_of(session: ExchangeSession, table: Table) -> int | None:
     """The table's oid; None if there is no such table."""
-    oid = session.query(session.dialect.oid(table))[0][0]
-    return None if oid is None else int(oid)
+    rows = session.query(session.dialect.oid(table))
+    return None if not rows or rows[0][0] is None else int(rows[0][0])
 
 
 def features_of(session: ExchangeSession, oid: int) -> Features:
     """Everything the catalog says of the table now."""
-    return Features.read(session.query(session.dialect.features(oid)))
+    return Features.read(
+        row for question in session.dialect.features(oid) for row in question.rows(session.query(question.sql))
+    )
 
 
 def name_beside(session: ExchangeSession, table: Table, role: str, run: Run, number: int = 0) -> Table:
@@ -108,16 +115,16 @@ def create(session: ExchangeSession, stage: Table, statements: Sequence[str], ma
     :raises TableError: with the database's words, if it cannot be made
     """
     sql = session.dialect
-    session.query(sql.own(stage))
+    owner = str(session.query(sql.own(stage))[0][0] or "")
     try:
         with session.transaction():
             for statement in statements:
                 session.execute(statement)
-            session.execute(sql.mark(stage, mark.comment))
+            session.execute(sql.mark(stage, replace(mark, owner=owner).comment))
             grants = _make_private(session, stage)
     except Exception as error:
         raise database_error("the staging table cannot be made", error) from error
-    return Stage(stage, default_grants=grants)
+    return Stage(stage, owner=owner, default_grants=grants)
 
 
 def _make_private(session: ExchangeSession, table: Table) -> list[dict[str, Any]]:
@@ -142,24 +149,21 @@ def fill(session: ExchangeSession, stage: Stage, columns: Sequence[str], select:
         try:
             with session.transaction():
                 stage.rows = session.execute(sql.fill(stage.table, columns, select))
-                stage.fill_id = str(session.query(sql.fill_id())[0][0])
+                stage.fill_id = _fill_id(session)
             break
         except Exception as error:
             # XX000: the sequence that the stage draws numbers from was exchanged with its table, by another run.
-            if last or session.sqlstate(error) != "XX000":
+            if last or said(error).sqlstate != "XX000":
                 raise database_error("the SELECT failed", error) from error
     stage.filled_at = str(session.query(sql.clock())[0][0])
-    stage.strangers = [str(row[0]) for row in session.query(sql.strangers())]
+    strangers = sql.strangers()
+    stage.strangers = [str(row[0]) for row in session.query(strangers)] if strangers else ()
     session.execute(sql.analyze(stage.table))
 
 
-def database_error(what: str, error: BaseException) -> TableError:
-    """The database's own message and hint, under our name."""
-    diagnostic = getattr(error, "diag", None)
-    message = getattr(diagnostic, "message_primary", None) or str(error).splitlines()[0]
-    detail = getattr(diagnostic, "message_detail", None)
-    hint = getattr(diagnostic, "message_hint", None)
-    return TableError(f"{what}: {message}" + (f" ({detail})" if detail else ""), hint=hint)
+def _fill_id(session: ExchangeSession) -> str:
+    question = session.dialect.fill_id()
+    return str(session.query(question)[0][0]) if question else ""
 
 
 def drop(session: ExchangeSession, table: Table) -> bool:
@@ -172,7 +176,7 @@ def drop(session: ExchangeSession, table: Table) -> bool:
             session.execute(session.dialect.lock_timeout(1.0))
             session.execute(session.dialect.drop_if_exists(table))
     except Exception as error:  # noqa: BLE001 - each driver has its own exceptions
-        log.warning("%s could not be dropped, a later run will try again: %s", table, str(error).splitlines()[0])
+        log.warning("%s could not be dropped, a later run will try again: %s", table, said(error))
         return False
     return True
 
@@ -181,7 +185,12 @@ def discard(session: ExchangeSession, table: Table) -> None:
     """Drop a stage of this run and give up owning it, whatever state the session is in."""
     drop(session, table)
     with contextlib.suppress(Exception):  # a broken session owns nothing any more
-        session.query(session.dialect.disown(table))
+        _disown(session, table)
+
+
+def _disown(session: ExchangeSession, table: Table) -> None:
+    if statement := session.dialect.disown(table):
+        session.query(statement)
 
 
 def marked(session: ExchangeSession, schema: str | None = None) -> Iterator[tuple[Table, Mark]]:
@@ -202,13 +211,13 @@ def sweep(session: ExchangeSession, schema: str | None, *, ttl: timedelta = TTL,
     swept = []
     for table, mark in marked(session, schema):
         abandoned = mark.role == STAGE or (mark.role == REJECTED and mark.age >= ttl)
-        if not abandoned or not session.query(session.dialect.try_own(table))[0][0]:
+        if not abandoned or not session.query(session.dialect.try_own(table, mark.owner))[0][0]:
             continue
         try:
             if dry_run or drop(session, table):
                 swept.append(table)
         finally:
-            session.query(session.dialect.disown(table))
+            _disown(session, table)
     return swept
 
 

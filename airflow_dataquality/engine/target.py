@@ -54,17 +54,21 @@ def locate(session: ExchangeSession, table: Table) -> Target:
 
 @contextmanager
 def as_it_is(session: ExchangeSession, table: Table) -> Iterator[None]:
-    """A transaction in which nobody exchanges the table: the catalog's functions look past the snapshot."""
+    """A transaction in which the table stays as it is."""
     with session.transaction():
-        session.execute(session.dialect.lock_table(table, "ACCESS SHARE"))
+        if lock := session.dialect.lock_reading(table):
+            session.execute(lock)
         yield
 
 
 def _qualified(session: ExchangeSession, table: Table) -> Table:
-    schema = table.schema or session.query(session.dialect.current_schema())[0][0]
+    question = session.dialect.place(table)
+    if question is None:
+        return table
+    schema, name = session.query(question)[0]
     if schema is None:
         raise ExchangeRefused(f"{table}: no schema in the search path exists", hint="write schema.table")
-    return Table(table.name, schema)
+    return Table(name, schema)
 
 
 def rights_missing(session: ExchangeSession, features: Features) -> list[str]:

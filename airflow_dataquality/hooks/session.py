@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_dataquality.dialects import dialect_for
@@ -40,7 +40,7 @@ def open_exchange(hook: DbApiHook) -> Iterator[DbApiSession]:
     dialect = dialect_for(hook.conn_type)
     if not isinstance(dialect, Postgres):
         raise SpecError(
-            f"the connection is of type {hook.conn_type!r}; tables are published on Postgres",
+            f"the connection is of type {hook.conn_type!r}; tables are published on Postgres and Redshift",
             hint="use DataQualityCheckOperator to check a table that something else loads",
         )
     with open_session(hook) as session:
@@ -67,6 +67,8 @@ class DbApiSession:
         for statement in dialect.session_wishes:
             with contextlib.suppress(Exception):
                 self.execute(statement)
+        self._hook = hook
+        self._backend = self.query(dialect.backend)[0][0] if dialect.backend else None
 
     def _autocommit(self, hook: DbApiHook | None) -> None:
         # Drivers differ in when they open a transaction behind one's back, so none may: BEGIN is ours.
@@ -92,13 +94,15 @@ class DbApiSession:
     def _send(self, sql: str) -> Any:
         if self._cancelled:
             self._cancelled = False  # what cleans up may be sent
-            raise DataQualityError("the task was killed", hint="what was loaded so far is rolled back; run it again")
+            raise _killed()
         log.debug("%s", sql)
         cursor = self.connection.cursor()
         try:
             cursor.execute(sql)
-        except BaseException:
-            self._cancelled = False
+        except BaseException as error:
+            if self._cancelled:
+                self._cancelled = False
+                raise _killed() from error
             raise
         return cursor
 
@@ -108,6 +112,9 @@ class DbApiSession:
         stop = getattr(self.connection, "cancel_safe", None) or getattr(self.connection, "cancel", None)
         if stop is not None:
             stop()
+        elif self._backend is not None and self._hook is not None:
+            with contextlib.closing(self._hook.get_conn()) as other, contextlib.closing(other.cursor()) as cursor:
+                cursor.execute(self.dialect.cancel_backend(self._backend))
 
     def query(self, sql: str) -> list[Row]:
         """Run a statement and return its rows."""
@@ -157,11 +164,19 @@ class DbApiSession:
                 rows = touched
         return rows
 
+    def load(self, table: Table, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> int:
+        """Store rows of Python values, as fast as the database takes them; the number of rows."""
+        from airflow_dataquality.hooks.loading import load
+
+        if self._cancelled:
+            self._cancelled = False
+            raise _killed()
+        return load(self, table, columns, rows)
+
     def columns(self, table: Table) -> tuple[Column, ...]:
         """The table's columns, in order; empty if there is no such table."""
         return tuple(self.dialect.column(row) for row in self.query(self.dialect.columns(table)))
 
-    def sqlstate(self, error: BaseException) -> str | None:
-        """The five characters of the standard, where the driver tells them."""
-        state = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)
-        return str(state) if state else None
+
+def _killed() -> DataQualityError:
+    return DataQualityError("the task was killed", hint="what was loaded so far is rolled back; run it again")

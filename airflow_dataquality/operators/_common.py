@@ -22,6 +22,7 @@ from airflow_dataquality.engine.ledger import Run
 from airflow_dataquality.errors import ChecksFailed, PartitionError, SpecError
 from airflow_dataquality.model import Check, FailOn, Metric, Partition, Result, Status, Summary, Table
 from airflow_dataquality.operators._dates import with_date
+from airflow_dataquality.vocabulary import KINDS
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -145,6 +146,19 @@ def _is_plain(value: Any) -> bool:
     if isinstance(value, float | Decimal):
         return math.isfinite(value)
     return isinstance(value, str | int | date | None)
+
+
+def refuse_health(checks: Iterable[Check]) -> None:
+    """Refuse checks of how a table is stored, where staged rows are checked.
+
+    :raises SpecError: naming the check
+    """
+    for check in checks:
+        if KINDS[check.metric.kind].health:
+            raise SpecError(
+                f"{check.source or check.name}: {check.metric.kind} is of a stored table, and not of staged rows",
+                hint="use it in DataQualityCheckOperator, after the load",
+            )
 
 
 def narrowed(check: Check, where: str | None) -> Check:

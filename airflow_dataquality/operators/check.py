@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.providers.common.sql.operators.sql import BaseSQLOperator
 
 from airflow_dataquality.engine.columns import canonical_key
+from airflow_dataquality.engine.explain import explain
 from airflow_dataquality.engine.judge import judge, resolve
 from airflow_dataquality.engine.ledger import Ledger, Run
 from airflow_dataquality.engine.measure import Scan, measure, preflight
+from airflow_dataquality.engine.said import said
 from airflow_dataquality.errors import DataQualityError, PartitionError, SpecError, TableError, did_you_mean
 from airflow_dataquality.grammar import one_of
 from airflow_dataquality.hooks.session import open_session
@@ -45,6 +47,7 @@ class DataQualityCheckOperator(RendersDate, BaseSQLOperator):
         ``never``; a check whose query failed always fails the task
     :param ledger_conn_id: where results are recorded, if not on ``conn_id``
     :param ledger_schema: the schema they are recorded in; None switches recording off
+    :param explain: log the plan of each measurement before it runs, and warn of slow steps
     :param database: overrides the connection's database
     :param retry_on_failure: let Airflow retry a task whose checks did not pass
     :returns: ``table``, ``partition``, ``rows``, ``run_uid``, ``score``, ``passed``, ``warned``, ``failed``,
@@ -66,6 +69,7 @@ class DataQualityCheckOperator(RendersDate, BaseSQLOperator):
         fail_on: str = "error",
         ledger_conn_id: str | None = None,
         ledger_schema: str | None = "dataquality",
+        explain: bool = False,
         conn_id: str | None = None,
         database: str | None = None,
         retry_on_failure: bool = True,
@@ -80,6 +84,7 @@ class DataQualityCheckOperator(RendersDate, BaseSQLOperator):
         self.fail_on = fail_on
         self.ledger_conn_id = ledger_conn_id
         self.ledger_schema = ledger_schema
+        self.explain = explain
         self.sql: list[str] = []
         self._validate()
 
@@ -140,6 +145,8 @@ class DataQualityCheckOperator(RendersDate, BaseSQLOperator):
         _confirm_rows(session, metrics[0], what, columns)
         with self._ledger(session) as ledger:
             self.sql = Scan.of(session.dialect, metrics, what, columns=columns).statements()
+            if self.explain:
+                explain(session, self.sql)
             measured = measure(session, metrics, what, columns=columns)
             summary = judge(checks, measured)
             if ledger is not None:
@@ -204,7 +211,8 @@ def _confirm_rows(session: Session, metric: Metric, what: Partition, columns: Se
 
 
 def _within(check: Check, clause: str | None, session: Session) -> Check:
-    if clause is None or KINDS[check.metric.kind].family is Family.CATALOG:
+    kind = KINDS[check.metric.kind]
+    if clause is None or kind.family is Family.CATALOG or kind.health:
         return check
     return common.narrowed(check, session.dialect.both(clause, check.metric.where))
 
@@ -220,6 +228,6 @@ def _record(
         raise
     except Exception as error:
         raise DataQualityError(
-            f"the results cannot be recorded: {str(error).splitlines()[0]}",
+            f"the results cannot be recorded: {said(error)}",
             hint="grant INSERT on the ledger, or record elsewhere with ledger_conn_id=, or not: ledger_schema=None",
         ) from error

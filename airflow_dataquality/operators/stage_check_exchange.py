@@ -60,6 +60,7 @@ class StageCheckExchangeOperator(RendersDate, BaseSQLOperator):
     :param exchange_timeout: how long to keep asking: seconds, timedelta or "5m". After that ``auto`` overwrites, and
         a mode that was insisted on fails
     :param allow_side_effects: names of triggers, rules, foreign keys … that an overwrite may set off
+    :param explain: log the plan of the SELECT before it runs, and warn of slow steps
     :param ledger_schema: schema of the ledger's tables
     :param database: database to use instead of the connection's
     :returns: ``table``, ``partition``, ``rows``, ``exchange``, ``published``, ``run_uid``, ``score``, ``passed``,
@@ -91,6 +92,7 @@ class StageCheckExchangeOperator(RendersDate, BaseSQLOperator):
         lock_timeout: float | str | timedelta = 0.1,
         exchange_timeout: float | str | timedelta = 60,
         allow_side_effects: Sequence[str] = (),
+        explain: bool = False,
         ledger_schema: str = "dataquality",
         conn_id: str | None = None,
         database: str | None = None,
@@ -112,6 +114,7 @@ class StageCheckExchangeOperator(RendersDate, BaseSQLOperator):
         self.lock_timeout = lock_timeout
         self.exchange_timeout = exchange_timeout
         self.allow_side_effects = allow_side_effects
+        self.explain = explain
         self.ledger_schema = ledger_schema
         self._session: DbApiSession | None = None
         self._validate()
@@ -135,6 +138,7 @@ class StageCheckExchangeOperator(RendersDate, BaseSQLOperator):
         self._settings()
         seconds(self.staging_ttl, "staging_ttl")
         self._checks = checks_from(() if self.checks is None else self.checks, folders=common.search_folders(self))
+        common.refuse_health(self._checks)
 
     def _settings(self) -> Settings:
         if self.exchange not in MODES:
@@ -203,6 +207,7 @@ class StageCheckExchangeOperator(RendersDate, BaseSQLOperator):
             allow_empty=self.allow_empty,
             append_columns=self.on_schema_change == "append_columns",
             staging_ttl=timedelta(seconds=seconds(self.staging_ttl, "staging_ttl")),
+            explain=self.explain,
         )
 
     def _select(self) -> str:

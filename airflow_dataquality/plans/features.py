@@ -67,7 +67,7 @@ def swap_obstacles(features: Features) -> list[str]:
     }
     return [
         *(line for line, true in lost.items() if true),
-        *(detail["text"] for kind, _, detail in _details(features) if kind not in CARRIED),
+        *(detail["text"] for kind, _, detail in details(features) if kind not in CARRIED),
         *_index_obstacles(features),
         *_sequence_obstacles(features),
     ]
@@ -92,7 +92,7 @@ def as_new_child(parent: Features) -> Features:
         "constraint": {"comment": None},
         "index": {"comment": None, "statistics": None, "clustered": False, "replica_identity": False},
     }
-    rows = ((kind, name, {**detail, **own.get(kind, {})}) for kind, name, detail in _details(parent))
+    rows = ((kind, name, {**detail, **own.get(kind, {})}) for kind, name, detail in details(parent))
     return Features.read(rows)
 
 
@@ -114,7 +114,8 @@ def _as_plain_table(detail: str) -> str:
     return _canonical({**json.loads(detail), "partition_of": False})
 
 
-def _details(features: Features) -> list[tuple[str, str, Mapping[str, Any]]]:
+def details(features: Features) -> list[tuple[str, str, Mapping[str, Any]]]:
+    """Every feature as (kind, name, detail), in order."""
     return [(kind, name, json.loads(detail)) for kind, name, detail in sorted(features.rows)]
 
 

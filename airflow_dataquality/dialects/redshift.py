@@ -1,0 +1,81 @@
+"""Amazon Redshift: what it has not of Postgres, and what it has instead."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from airflow_dataquality.dialects.base import Dialect
+from airflow_dataquality.dialects.metrics import TEMPLATES
+from airflow_dataquality.dialects.postgres import Postgres
+from airflow_dataquality.dialects.redshift_catalog import CatalogSql
+from airflow_dataquality.dialects.redshift_staging import StagingSql
+from airflow_dataquality.model import Column
+
+# https://docs.aws.amazon.com/redshift/latest/dg/r_SVV_TABLE_INFO.html: tables without rows are not in it.
+_HEALTH = 'SELECT {column} FROM svv_table_info WHERE "schema" = {schema} AND "table" = {name}'
+
+
+class Redshift(CatalogSql, StagingSql, Postgres):
+    """Redshift is Postgres 8.0 at its head and a column store below. Not its Postgres is what a test double refuses."""
+
+    name = "redshift"
+    max_name_bytes = 127  # https://docs.aws.amazon.com/redshift/latest/dg/r_names.html
+    max_select_items = 1600  # https://docs.aws.amazon.com/redshift/latest/dg/r_CREATE_TABLE_usage.html
+    templates: Mapping[str, str] = {
+        **Postgres.templates,
+        # An average of integers is an integer: https://docs.aws.amazon.com/redshift/latest/dg/r_AVG.html
+        "mean": TEMPLATES["mean"],
+        "stddev": TEMPLATES["stddev"],
+        # CURRENT_TIMESTAMP is the leader's alone: https://docs.aws.amazon.com/redshift/latest/dg/r_GETDATE.html
+        "freshness": (
+            "CAST(EXTRACT(EPOCH FROM CAST(GETDATE() AS TIMESTAMPTZ)) "
+            "- EXTRACT(EPOCH FROM CAST(MAX({x}) AS TIMESTAMPTZ)) AS DOUBLE PRECISION)"
+        ),
+        # In one SELECT all of them would have to sort alike:
+        # https://docs.aws.amazon.com/redshift/latest/dg/r_PERCENTILE_CONT.html
+        "quantile": "(SELECT PERCENTILE_CONT({q}) WITHIN GROUP (ORDER BY {all}) FROM {rows} AS s)",
+        "table_size_mb": _HEALTH.replace("{column}", "size"),
+        "unsorted_ratio": _HEALTH.replace("{column}", "unsorted / 100.0"),
+        "stats_off": _HEALTH.replace("{column}", "stats_off"),
+        "skew_rows": _HEALTH.replace("{column}", "skew_rows"),
+    }
+    types: Mapping[str, str] = {**Postgres.types, "text": "VARCHAR(65535)", "time": "TIMESTAMPTZ"}
+    now = "GETDATE()"
+    ledger_indexes = False
+    read_setup: Sequence[str] = ()
+    session_wishes: Sequence[str] = ()
+    slow_steps: Mapping[str, str] = {
+        # https://docs.aws.amazon.com/redshift/latest/dg/query-performance-improvement-opportunities.html#nested-loop
+        "Nested Loop": "every row of one table meets every row of the other; join on an equality of columns",
+        # https://docs.aws.amazon.com/redshift/latest/dg/c_data_redistribution.html
+        "DS_BCAST_INNER": "the inner table is copied to every node; give both tables the join column as DISTKEY, or "
+        "the small one DISTSTYLE ALL",
+        "DS_DIST_ALL_INNER": "the inner table is sent to one slice; do not join a DISTSTYLE ALL table as the outer one",
+        "DS_DIST_BOTH": "both tables are sent around; give both the join column as DISTKEY",
+    }
+
+    backend = "SELECT pg_backend_pid()"
+
+    def cancel_backend(self, backend: Any) -> str:
+        """https://docs.aws.amazon.com/redshift/latest/dg/PG_CANCEL_BACKEND.html."""
+        return f"SELECT pg_cancel_backend({int(backend)})"
+
+    @property
+    def session_setup(self) -> Sequence[str]:
+        return ()
+
+    def lock_ledger(self, schema: str) -> Sequence[str]:
+        """Nothing: whoever creates a table second waits, and is told that it exists."""
+        return ()
+
+    def text(self, value: str) -> str:
+        r"""Text, quoted. A backslash escapes in every literal, so that it is doubled: ``'\\d'``.
+
+        https://docs.aws.amazon.com/redshift/latest/dg/pattern-matching-conditions-posix.html
+        """
+        return Dialect.text(self, value.replace("\\", "\\\\"))
+
+    def byte(self, column: Column) -> str:
+        """Text compares by its bytes, unless a column is CASE_INSENSITIVE."""
+        return ""
