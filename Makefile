@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test test-matrix lint types docs bench constraints clean
+.PHONY: help venv demo test test-matrix test-redshift lint types docs bench constraints clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +30,11 @@ test: $(STAMP)  ## Run the tests
 test-matrix: $(STAMP)  ## Run the tests on the oldest and newest Airflow and every Python found
 	$(BIN)/python tests/matrix.py $(PYTEST_ARGS)
 
+test-redshift: $(STAMP)  ## Run the tests marked live on the cluster in AIRFLOW_CONN_REDSHIFT_LIVE
+	@test -n "$$AIRFLOW_CONN_REDSHIFT_LIVE" || \
+	  { echo 'Hint: AIRFLOW_CONN_REDSHIFT_LIVE="redshift://user:password@host:5439/database" make test-redshift'; exit 2; }
+	$(BIN)/python -m pytest -m live tests $(PYTEST_ARGS)
+
 lint: $(STAMP)  ## Check style and formatting
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -50,7 +55,7 @@ constraints:  ## Renew constraints.txt from the newest releases
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --quiet --editable '.[demo,dev]'
 	grep '^#' constraints.txt > $(VENV)/constraints.txt
-	$(BIN)/pip freeze --exclude-editable | grep -E '^(apache-airflow|mypy==|pixeltable|pytest|ruff)' >> $(VENV)/constraints.txt
+	$(BIN)/pip freeze --exclude-editable | grep -E '^(apache-airflow|moto==|mypy==|pixeltable|pytest|redshift|ruff)' >> $(VENV)/constraints.txt
 	mv $(VENV)/constraints.txt constraints.txt
 
 clean:  ## Remove everything that the targets made

@@ -11,6 +11,7 @@ from airflow_dataquality.engine.columns import canonical_key
 from airflow_dataquality.engine.ledger import Ledger, Run
 from airflow_dataquality.engine.publish import Load, publish
 from airflow_dataquality.engine.settings import Settings
+from airflow_dataquality.engine.source import Select
 from airflow_dataquality.engine.target import locate
 from airflow_dataquality.errors import TableError
 from airflow_dataquality.hooks.session import DbApiSession, open_exchange
@@ -66,7 +67,7 @@ def rollback(
         writable = [c.name for c in columns if c.name in supplied and not c.generated]
         load = Load(
             table=target.table,
-            select=session.dialect.select(writable, newest),
+            source=Select(session.dialect.select(writable, newest)),
             key=key,
             allow_empty=True,
             settings=Settings(keep_previous=len(versions) + 1),

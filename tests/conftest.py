@@ -7,6 +7,7 @@ import json
 import os
 import sqlite3
 import tempfile
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,6 +32,7 @@ os.environ.update(
 
 if TYPE_CHECKING:
     from airflow_dataquality.demo.postgres import EmbeddedPostgres
+    from redshift_double import RedshiftDouble, RedshiftWarehouse
 
 
 @pytest.fixture(scope="session")
@@ -59,7 +61,7 @@ def warehouse(
     postgres.drop_database(database)
 
 
-@pytest.fixture(params=["postgres", "sqlite"])
+@pytest.fixture(params=["postgres", "redshift", "sqlite"])
 def database(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
     """Each database on which a behaviour is proven, one after the other."""
     from airflow_dataquality.dialects import dialect_for
@@ -67,11 +69,13 @@ def database(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest
 
     if request.param == "postgres":
         connection: Any = request.getfixturevalue("warehouse").connect()
+    elif request.param == "redshift":
+        connection = request.getfixturevalue("redshift").connect()
     else:
         path = tmp_path / "lite.db"
         monkeypatch.setenv("AIRFLOW_CONN_LITE", json.dumps({"conn_type": "sqlite", "host": str(path)}))
         connection = sqlite3.connect(path)
-    conn_id = {"postgres": "warehouse", "sqlite": "lite"}[request.param]
+    conn_id = {"postgres": "warehouse", "redshift": "redshift", "sqlite": "lite"}[request.param]
     yield Database(DbApiSession(connection, dialect_for(request.param)), conn_id)
     connection.close()
 
@@ -90,3 +94,78 @@ def run_dag(airflow_db: None) -> Callable[..., Any]:
     from airflow_dataquality.demo import dags
 
     return dags.run
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[str]:
+    """Address of moto's S3."""
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def s3(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A boto3 client of an S3 with the empty bucket ``lake``, known to Airflow as ``aws_default``."""
+    import boto3
+
+    reset = urllib.request.Request(f"{s3_server}/moto-api/reset", method="POST")  # noqa: S310 - moto's own address
+    urllib.request.urlopen(reset).close()  # noqa: S310 - as above
+    for name, value in {
+        "AWS_ACCESS_KEY_ID": "double",
+        "AWS_SECRET_ACCESS_KEY": "double",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    connection = {"conn_type": "aws", "extra": {"endpoint_url": s3_server, "region_name": "us-east-1"}}
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(connection))
+    client = boto3.client("s3", endpoint_url=s3_server)
+    client.create_bucket(Bucket="lake")
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="session")
+def _redshift_double(postgres: EmbeddedPostgres) -> Iterator[RedshiftDouble]:
+    from redshift_double import RedshiftDouble
+
+    with RedshiftDouble(postgres) as double:
+        yield double
+
+
+@pytest.fixture
+def redshift(
+    request: pytest.FixtureRequest, _names: Iterator[str], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[RedshiftWarehouse]:
+    """An empty database, known to Airflow as ``redshift``: of the double, or of a cluster (see redshift_live)."""
+    import redshift_live
+    from redshift_double import RedshiftWarehouse
+
+    if redshift_live.CONNECTION in os.environ:
+        with redshift_live.empty_database(monkeypatch) as live:
+            yield live
+        return
+    _redshift_double: RedshiftDouble = request.getfixturevalue("_redshift_double")
+    _redshift_double.reset()
+    # S3 takes seconds to start, so COPY reads it only where a test asks for it.
+    wants_s3 = "s3" in request.fixturenames
+    _redshift_double.s3_endpoint = request.getfixturevalue("s3_server") if wants_s3 else None
+    database = next(_names)
+    address = _redshift_double.create_database(database)
+    warehouse = RedshiftWarehouse(_redshift_double, database)
+    connection = {
+        "conn_type": "redshift",
+        "host": address["host"],
+        "port": address["port"],
+        "schema": database,
+        "login": address["user"],
+        "password": address["password"],
+        "extra": {"ssl": False},
+    }
+    monkeypatch.setenv("AIRFLOW_CONN_REDSHIFT", json.dumps(connection))
+    yield warehouse
+    _redshift_double.drop_database(database)

@@ -56,7 +56,7 @@ def test_it_returns_the_summary(flights: Database) -> None:
     run_uid = outcome.pop("run_uid")
     assert len(run_uid) == 32
     assert json.loads(json.dumps(outcome)) == {
-        "table": "public.flights" if flights.kind == "postgres" else "flights",
+        "table": "flights" if flights.kind == "sqlite" else "public.flights",
         "partition": {"ds": "2013-02-01"},
         "rows": 2,
         "score": 0.9375,

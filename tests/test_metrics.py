@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import statistics
 from collections.abc import Sequence
@@ -33,6 +34,7 @@ ROWS: tuple[tuple[Any, ...], ...] = (
     (None, 10.0, "ünï", None, "JFK"),
     (3, 4.0, None, "2013-02-03 12:00:00", None),
 )
+HEALTH = tuple(word for word, kind in KINDS.items() if kind.health)
 
 
 def fill(database: Database, table: Table, columns: str, rows: Sequence[Sequence[Any]] = ()) -> None:
@@ -181,7 +183,7 @@ def test_value_in_a_scope(flights: Database, way: str) -> None:
 
 
 def test_every_kind_is_tested() -> None:
-    elsewhere = {"freshness", "row_count_ratio", "lost_keys", "unseen_values", "churn_ratio"}
+    elsewhere = {"freshness", "row_count_ratio", "lost_keys", "unseen_values", "churn_ratio", *HEALTH}
     assert {case[0] for case in CASES} | elsewhere == set(WRITABLE)
 
 
@@ -298,9 +300,10 @@ ODD_TEXTS = ["it's", "back\\slash", "\\'", "new\nline", "大", '"', "%s", "{x}",
 def test_texts_of_every_kind(database: Database) -> None:
     session = database.session
     fill(database, T, "s text")
-    mark = {"postgres": "%s", "sqlite": "?"}[database.kind]
+    mark = "?" if database.kind == "sqlite" else "%s"
     for text in ODD_TEXTS:
-        session.connection.execute(f"INSERT INTO flights VALUES ({mark})", [text])
+        with contextlib.closing(session.connection.cursor()) as cursor:
+            cursor.execute(f"INSERT INTO flights VALUES ({mark})", [text])
     for conforming in ("on", "off"):
         if database.kind == "postgres":
             session.execute(f"SET standard_conforming_strings = {conforming}")
@@ -346,7 +349,7 @@ def test_spellings_of_types(one: str, other: str, same: bool) -> None:
     assert same_type(one, other, dialect_for("postgres").type_names) is same
 
 
-@pytest.mark.parametrize("name", ["ansi", "postgres", "sqlite"])
+@pytest.mark.parametrize("name", ["ansi", "postgres", "redshift", "sqlite"])
 def test_golden_sql(name: str, request: pytest.FixtureRequest) -> None:
     """The statements themselves, to be read. Write them anew with UPDATE_GOLDEN=1."""
     import os
@@ -365,6 +368,7 @@ def test_golden_sql(name: str, request: pytest.FixtureRequest) -> None:
         check("orphan_count", "carrier", references="airlines"),
         check("custom_sql", sql="SELECT COUNT(*) FROM {table};", equal_to=1),
     ]
+    checks += [check(word, leq_to=1) for word in HEALTH if word in dialect_for(name).templates]
     columns = [Column("carrier", "text", "text"), Column("dep_delay", "integer", "number")]
     what = Partition(Table("flights", "analytics"), (("ds", "2013-02-01"),))
     scan = Scan.of(dialect_for(name), [c.metric for c in checks], what, columns=columns)

@@ -7,6 +7,7 @@ from typing import Any
 
 from airflow_dataquality.dialects.ledger import LedgerSql
 from airflow_dataquality.dialects.metrics import MetricSql
+from airflow_dataquality.dialects.upsert import UpsertSql
 from airflow_dataquality.model import Column, Partition, Scalar, Table
 
 _CATEGORIES = {
@@ -17,13 +18,15 @@ _CATEGORIES = {
 }
 
 
-class Dialect(LedgerSql, MetricSql):
+class Dialect(LedgerSql, MetricSql, UpsertSql):
     """What standard SQL agrees on. A subclass is its difference, with a documentation link beside each oddity."""
 
     name = "ansi"
     begin = "BEGIN"
     begin_write: str | None = None
     """Begins a transaction that takes locks to write; None where ``begin`` does."""
+    busy: frozenset[str] = frozenset()
+    """SQLSTATEs with which a statement of :meth:`publication_locks` ends that has waited long enough."""
     who_locks = "its other sessions"
     """Where the database tells who holds a lock."""
     session_wishes: Sequence[str] = ()

@@ -17,6 +17,8 @@ class Names:
 
     fold: Callable[[str], str] = staticmethod(str.lower)
     """What the database does to an identifier without quotes."""
+    folds_quoted = False
+    """Whether it does the same to identifiers in quotes."""
     max_name_bytes = 128
 
     def identifier(self, name: str) -> str:

@@ -9,6 +9,7 @@ from airflow_dataquality.dialects.lexer import single_select
 from airflow_dataquality.dialects.metrics import TEMPLATES
 from airflow_dataquality.dialects.postgres_catalog import CatalogSql
 from airflow_dataquality.dialects.postgres_exchange import ExchangeSql
+from airflow_dataquality.dialects.postgres_upsert import PostgresUpsertSql
 from airflow_dataquality.model import Column, Table
 
 # https://www.postgresql.org/docs/current/errcodes-appendix.html: class 42 is syntax and names; the others are
@@ -16,7 +17,7 @@ from airflow_dataquality.model import Column, Table
 _STATIC = ("42", "22P02", "22007", "22008", "2201B")
 
 
-class Postgres(CatalogSql, ExchangeSql, Dialect):
+class Postgres(CatalogSql, PostgresUpsertSql, ExchangeSql, Dialect):
     """Postgres measures in the types it has, sorts text by its bytes, and can be asked before it runs."""
 
     name = "postgres"

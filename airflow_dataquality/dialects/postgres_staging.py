@@ -85,6 +85,10 @@ class StagingSql(Names):
         """Store the SELECT's rows. At the top of an INSERT a quoted literal takes the column's type."""
         return f"INSERT INTO {self.table(stage)} ({self.identifiers(columns)})\n{select}"
 
+    def moved_on(self, sqlstate: str | None, message: str) -> bool:
+        """Whether a statement failed as another run exchanged what it reads, or draws numbers from."""
+        return sqlstate == "XX000"  # what has the name is not what had it when it was looked up
+
     def select(self, columns: Sequence[str], table: Table, where: str | None = None, *, only: bool = False) -> str:
         """Rows of a table, columns by name."""
         source = ("ONLY " if only else "") + self.table(table)

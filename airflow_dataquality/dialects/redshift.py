@@ -10,13 +10,14 @@ from airflow_dataquality.dialects.metrics import TEMPLATES
 from airflow_dataquality.dialects.postgres import Postgres
 from airflow_dataquality.dialects.redshift_catalog import CatalogSql
 from airflow_dataquality.dialects.redshift_staging import StagingSql
+from airflow_dataquality.dialects.redshift_upsert import RedshiftUpsertSql
 from airflow_dataquality.model import Column
 
 # https://docs.aws.amazon.com/redshift/latest/dg/r_SVV_TABLE_INFO.html: tables without rows are not in it.
 _HEALTH = 'SELECT {column} FROM svv_table_info WHERE "schema" = {schema} AND "table" = {name}'
 
 
-class Redshift(CatalogSql, StagingSql, Postgres):
+class Redshift(CatalogSql, RedshiftUpsertSql, StagingSql, Postgres):
     """Redshift is Postgres 8.0 at its head and a column store below. Not its Postgres is what a test double refuses."""
 
     name = "redshift"
@@ -41,6 +42,13 @@ class Redshift(CatalogSql, StagingSql, Postgres):
         "skew_rows": _HEALTH.replace("{column}", "skew_rows"),
     }
     types: Mapping[str, str] = {**Postgres.types, "text": "VARCHAR(65535)", "time": "TIMESTAMPTZ"}
+    # https://docs.aws.amazon.com/redshift/latest/dg/r_Character_types.html
+    type_names: Mapping[str, str] = {
+        **Postgres.type_names,
+        **dict.fromkeys(("text", "varchar", "nvarchar", "character varying"), "character varying(256)"),
+        **dict.fromkeys(("char", "bpchar", "character"), "character(1)"),
+    }
+    folds_quoted = True
     now = "GETDATE()"
     ledger_indexes = False
     read_setup: Sequence[str] = ()

@@ -60,7 +60,7 @@ WHERE c.oid = {oid} AND p.identity_name <> pg_get_userbyid(c.relowner)
 """
 _COLUMN_GRANTS = """
 SELECT p.identity_type || ' ' || p.identity_name || ' ' || p.privilege_type || ' ' || p.column_name,
-       p.identity_name, p.identity_type, p.column_name, p.privilege_type, p.admin_option
+       p.identity_name, p.identity_type, p.column_name, p.privilege_type, FALSE
 FROM svv_column_privileges AS p
 JOIN pg_namespace AS n ON n.nspname = p.namespace_name
 JOIN pg_class AS c ON c.relnamespace = n.oid AND c.relname = p.relation_name

@@ -25,6 +25,7 @@ class StagingSql(ExchangeSql):
     """Redshift has no advisory locks, no row locks, no lock_timeout, and commits on TRUNCATE."""
 
     begin = "BEGIN"
+    busy = frozenset({"57014"})  # query_canceled, by the timeout that is set for LOCK alone
     who_locks = "STV_LOCKS"
 
     def own(self, table: Table) -> str:
@@ -57,6 +58,9 @@ class StagingSql(ExchangeSql):
     def create_stage_as(self, stage: Table, select: str) -> str:
         """CREATE TABLE AS without WITH NO DATA."""
         return f"CREATE TABLE {self.table(stage)} AS\nSELECT * FROM (\n{select}\n) AS q LIMIT 0"
+
+    def moved_on(self, sqlstate: str | None, message: str) -> bool:
+        return self.retry_reason(sqlstate, message) is not None or "could not open relation" in message
 
     def marked(self, schema: str | None) -> str:
         where = f" AND n.nspname = {self.literal(schema)}" if schema else ""

@@ -10,10 +10,11 @@ from typing import Any
 from airflow_dataquality.dialects.base import Dialect, category
 from airflow_dataquality.dialects.lexer import single_select
 from airflow_dataquality.dialects.metrics import TEMPLATES
+from airflow_dataquality.dialects.sqlite_upsert import SqliteUpsertSql
 from airflow_dataquality.model import Column, Table
 
 
-class Sqlite(Dialect):
+class Sqlite(SqliteUpsertSql, Dialect):
     """SQLite 3.25 or later, for its window functions."""
 
     name = "sqlite"

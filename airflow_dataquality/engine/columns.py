@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from airflow_dataquality.engine.said import database_error, said
+from airflow_dataquality.engine.said import said
 from airflow_dataquality.engine.session import ExchangeSession, Session
+from airflow_dataquality.engine.source import Select, Source
 from airflow_dataquality.engine.target import Target
 from airflow_dataquality.errors import PartitionError, SchemaDrift, TableError, did_you_mean
 from airflow_dataquality.model import Column, Scalar, Table
@@ -23,13 +24,14 @@ class Shape:
     :param appended: those that the table does not have yet → type
     :param table: the table that the stage is for
     :param features: of the table; None if it does not exist
+    :param select: what the table will look like that does not exist
     """
 
     table: Table
-    select: str
     supplied: Sequence[str]
     appended: dict[str, str]
     features: Features | None
+    select: str = ""
 
     def statements(self, sql: Any, stage: Table) -> list[str]:
         """What makes the empty stage."""
@@ -58,31 +60,33 @@ def shape_of(session: ExchangeSession, target: Target, load: Any) -> Shape:
     :raises SchemaDrift: if its columns are not the table's
     :raises PartitionError: if it lacks a column of the partition
     """
-    names = _names(session, load.select)
+    held = session.columns(target.table) if target.features is not None else ()
+    names = load.source.names(session, held)
     missing_keys = [column for column in load.key if column not in names]
     if missing_keys:
         raise PartitionError(
-            f"the SELECT for {target.table} has no partition column {', '.join(map(repr, missing_keys))}",
-            hint=f"select it, too; {did_you_mean(missing_keys[0], names, label='its columns')}",
+            f"what is loaded into {target.table} has no partition column {', '.join(map(repr, missing_keys))}",
+            hint=f"supply it, too; {did_you_mean(missing_keys[0], names, label='its columns')}",
         )
     if target.features is None:
-        return Shape(target.table, load.select, names, {}, None)
+        return Shape(target.table, names, {}, None, _select(load.source, target, "the table does not exist"))
     extra = _drift(target, names, append=load.append_columns)
-    return Shape(target.table, load.select, names, _types(session, target, load.select, extra), target.features)
+    types = (
+        _types(session, target, _select(load.source, target, f"it lacks {', '.join(extra)}"), extra) if extra else {}
+    )
+    return Shape(target.table, names, types, target.features)
 
 
-def _names(session: ExchangeSession, select: str) -> list[str]:
-    try:
-        names: list[str] = session.names(session.dialect.describe_select(select))
-    except Exception as error:
-        raise database_error("the SELECT is not valid", error) from error
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice or "?column?" in names:
-        raise TableError(
-            "the SELECT " + (f"names {', '.join(twice)} twice" if twice else "has a column without a name"),
-            hint="columns are matched by name: give each its own, with AS",
-        )
-    return names
+def _select(source: Source, target: Target, missing: str) -> str:
+    """The SELECT, whose result has types; values of Python and files do not say theirs.
+
+    :raises TableError: if there is none
+    """
+    if isinstance(source, Select):
+        return source.sql
+    raise TableError(
+        f"{target.table}: {missing}, and {source} does not tell of which type", hint="create it first, with SQL"
+    )
 
 
 def _drift(target: Target, names: Sequence[str], *, append: bool) -> list[str]:
@@ -111,8 +115,6 @@ def _drift(target: Target, names: Sequence[str], *, append: bool) -> list[str]:
 
 
 def _types(session: ExchangeSession, target: Target, select: str, extra: Sequence[str]) -> dict[str, str]:
-    if not extra:
-        return {}
     probe = beside(target.table, "probe", "probe", session.dialect.max_name_bytes)
     session.execute(session.dialect.begin)
     try:

@@ -38,7 +38,7 @@ def resolve(checks: Iterable[Check], columns: Sequence[Column], *, dialect: Dial
 
 
 def _with_names(check: Check, known: Mapping[str, Column], dialect: Dialect) -> Check:
-    if not check.folds:
+    if not (check.folds or dialect.folds_quoted):
         return check
     names = tuple(_folded(name, known, dialect) for name in check.metric.columns)
     return replace(check, metric=replace(check.metric, columns=names))

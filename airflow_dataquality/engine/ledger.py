@@ -41,7 +41,7 @@ _TASK = {
 TABLES: dict[str, dict[str, tuple[str, str]]] = {
     "publication": {
         **_RUN,
-        "mode": ("text", "create, swap, overwrite or attach"),
+        "mode": ("text", "create, swap, overwrite, attach or upsert"),
         "rows": ("bigint", "rows that became visible"),
         "passed": ("integer", "checks that passed"),
         "warned": ("integer", "warn-severity checks outside their interval"),
@@ -119,6 +119,8 @@ class Ledger:
             except DataQualityError:
                 raise
             except Exception as error:
+                if self.session.columns(version):  # another run was faster, where no lock made us wait for it
+                    return
                 raise DataQualityError(
                     f"the ledger (schema {self.schema!r}) cannot be created: {said(error)}",
                     hint=f"have an administrator create the schema {self.schema!r} and grant CREATE on it, or name "

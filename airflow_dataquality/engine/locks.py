@@ -12,10 +12,14 @@ from airflow_dataquality.engine.said import said
 from airflow_dataquality.engine.session import ExchangeSession
 from airflow_dataquality.engine.settings import Settings
 from airflow_dataquality.engine.staging import Stage
-from airflow_dataquality.errors import ExchangeTimeout
+from airflow_dataquality.errors import ExchangeError, ExchangeTimeout
 from airflow_dataquality.model import Partition
 
 log = logging.getLogger(__name__)
+
+
+class Busy(ExchangeError):
+    """A lock was not to be had in the time that others may wait behind us."""
 
 
 class Locks:
@@ -37,7 +41,8 @@ class Locks:
                 return action()
             except Exception as error:
                 known = said(error)
-                reason = self.sql.retry_reason(known.sqlstate, str(known))
+                busy = isinstance(error, Busy)
+                reason = known.message if busy else self.sql.retry_reason(known.sqlstate, str(known))
                 if reason is None:
                     raise
                 if time.monotonic() + pause > deadline:
@@ -65,8 +70,16 @@ class Locks:
                     if self.session.query(attempt)[0][0]:
                         continue
                     log.info("Another publication of %s is under way: waiting for it", self.partition.table)
-                self.session.execute(statement)
+                self._wait(statement)
             yield
+
+    def _wait(self, statement: str) -> None:
+        try:
+            self.session.execute(statement)
+        except Exception as error:
+            if said(error).sqlstate in self.sql.busy:
+                raise Busy("a lock was not free") from error
+            raise
 
     def await_snapshots(self, stage: Stage) -> None:
         """Wait until no transaction is left to which the stage is empty: after a rename it would see no row.

@@ -20,6 +20,7 @@ from airflow_dataquality.engine.postgres_exchange import PostgresExchange
 from airflow_dataquality.engine.redshift_exchange import RedshiftExchange
 from airflow_dataquality.engine.session import ExchangeSession
 from airflow_dataquality.engine.settings import Settings
+from airflow_dataquality.engine.source import Select, Source
 from airflow_dataquality.engine.staging import Mark, Stage
 from airflow_dataquality.engine.target import Target, locate
 from airflow_dataquality.errors import ChecksFailed, SpecError
@@ -48,7 +49,7 @@ EXCHANGES: Mapping[str, type[Exchange]] = {"postgres": PostgresExchange, "redshi
 class Load:
     """What to publish, and how.
 
-    :param select: the rows, as one SELECT
+    :param source: the rows
     :param key: the partition's columns and values; empty for the whole table
     :param allow_empty: zero rows may be published
     :param append_columns: columns that only the SELECT has are added to the table
@@ -57,7 +58,7 @@ class Load:
     """
 
     table: Table
-    select: str
+    source: Source
     key: Mapping[str, Scalar] = field(default_factory=dict)
     checks: Sequence[Check] = ()
     fail_on: FailOn = FailOn.ERROR
@@ -175,7 +176,8 @@ class _Publication:
         self._stages += 1
         bare = _bare_stage(self.session, self.target.table, self.shape, self.run, self._stages)
         columns = [column.name for column in self.columns if not column.generated]
-        staging.fill(self.session, bare, columns, self.session.dialect.select(columns, self.stage.table))
+        rows = Select(self.session.dialect.select(columns, self.stage.table))
+        staging.fill(self.session, bare, columns, rows)
         staging.discard(self.session, self.stage.table)
         vars(self.stage).update(vars(bare))
 
@@ -210,10 +212,10 @@ class _Publication:
         )
 
     def _fill(self) -> None:
-        if self.load.explain:
-            explain(self.session, [self.load.select])
+        if self.load.explain and isinstance(self.load.source, Select):
+            explain(self.session, [self.load.source.sql])
         started = time.monotonic()
-        staging.fill(self.session, self.stage, self.shape.supplied, self.load.select)
+        staging.fill(self.session, self.stage, self.shape.supplied, self.load.source)
         log.info("Staged %s rows of %s in %s, %.2f s", f"{self.stage.rows:,}", self.partition, self.stage.table,
                  time.monotonic() - started)  # fmt: skip
 

@@ -40,10 +40,11 @@ def same_type(one: str, other: str, type_names: Mapping[str, str]) -> bool:
 def _canonical(text: str, type_names: Mapping[str, str]) -> tuple[str, str, int]:
     array = _ARRAY.search(text)
     element = text[: array.start()] if array else text
-    size = _SIZE.search(element)
     words = " ".join(_SIZE.sub(" ", element).lower().split())
+    name = type_names.get(words, words)
+    size = _SIZE.search(element) or _SIZE.search(name)
     return (
-        type_names.get(words, words),
+        _SIZE.sub("", name),
         size[1].replace(" ", "") if size else "",
         array[0].count("[") if array else 0,
     )

@@ -55,3 +55,6 @@ class ExchangeSession(Session, Protocol):
 
     def send(self, plan: Plan) -> int:
         """Run a plan's statements in the transaction that is open now."""
+
+    def load(self, table: Table, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> int:
+        """Store rows of Python values, as fast as the database takes them; the number of rows."""

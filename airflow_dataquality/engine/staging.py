@@ -18,6 +18,8 @@ from airflow_dataquality.dialects.postgres_staging import MARK
 from airflow_dataquality.engine.ledger import Run
 from airflow_dataquality.engine.said import database_error, said
 from airflow_dataquality.engine.session import ExchangeSession
+from airflow_dataquality.engine.source import Source
+from airflow_dataquality.errors import TableError
 from airflow_dataquality.model import Partition, Table
 from airflow_dataquality.plans.features import Features
 from airflow_dataquality.plans.names import beside
@@ -139,8 +141,8 @@ def _make_private(session: ExchangeSession, table: Table) -> list[dict[str, Any]
     return grants
 
 
-def fill(session: ExchangeSession, stage: Stage, columns: Sequence[str], select: str) -> None:
-    """Run the SELECT into the stage, once.
+def fill(session: ExchangeSession, stage: Stage, columns: Sequence[str], source: Source) -> None:
+    """Store the source's rows in the stage, all or none.
 
     :raises TableError: with the database's words
     """
@@ -148,13 +150,13 @@ def fill(session: ExchangeSession, stage: Stage, columns: Sequence[str], select:
     for last in (False, False, True):
         try:
             with session.transaction():
-                stage.rows = session.execute(sql.fill(stage.table, columns, select))
+                stage.rows = source.fill(session, stage.table, columns)
                 stage.fill_id = _fill_id(session)
             break
-        except Exception as error:
-            # XX000: the sequence that the stage draws numbers from was exchanged with its table, by another run.
-            if last or said(error).sqlstate != "XX000":
-                raise database_error("the SELECT failed", error) from error
+        except TableError as error:
+            known = said(error.__cause__ or error)
+            if last or not source.repeatable or not sql.moved_on(known.sqlstate, str(known)):
+                raise
     stage.filled_at = str(session.query(sql.clock())[0][0])
     strangers = sql.strangers()
     stage.strangers = [str(row[0]) for row in session.query(strangers)] if strangers else ()

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from airflow_dataquality.engine.said import said
 from airflow_dataquality.engine.session import ExchangeSession
 from airflow_dataquality.engine.staging import features_of, oid_of
 from airflow_dataquality.errors import ExchangeError, ExchangeRefused
@@ -37,6 +38,18 @@ def locate(session: ExchangeSession, table: Table) -> Target:
 
     :raises ExchangeRefused: if rows cannot be published into what has that name
     """
+    for last in (False, False, False, False, True):
+        try:
+            return _locate(session, table)
+        except Exception as error:
+            known = said(error)
+            moved_on = isinstance(error, Changed) or session.dialect.moved_on(known.sqlstate, str(known))
+            if last or not moved_on:
+                raise
+    raise AssertionError("the last attempt returns or raises")
+
+
+def _locate(session: ExchangeSession, table: Table) -> Target:
     if oid_of(session, table) is None:
         return Target(_qualified(session, table))
     # Without a lock, a table that is exchanged at this moment may have no row in the snapshot, or its old name.
@@ -48,7 +61,10 @@ def locate(session: ExchangeSession, table: Table) -> Target:
             hint="publish into a table, and have it read that",
         )
     with as_it_is(session, table):
-        oid, schema, name = session.query(session.dialect.describe(table))[0][:3]
+        described = session.query(session.dialect.describe(table))
+        if not described:
+            raise Changed("it was dropped, or renamed")
+        oid, schema, name = described[0][:3]
         return Target(Table(name, schema), int(oid), features_of(session, int(oid)))
 
 
@@ -74,7 +90,7 @@ def _qualified(session: ExchangeSession, table: Table) -> Table:
 def rights_missing(session: ExchangeSession, features: Features) -> list[str]:
     """As whom this connection would have to act to make such a table and its grants, and may not."""
     owner = features.relation["owner"]
-    grantors = {grant["grantor"] for grant in features.of("grant").values()} - {owner}
+    grantors = {grant.get("grantor", owner) for grant in features.of("grant").values()} - {owner}
     lines = (
         []
         if all(session.query(session.dialect.may_be(owner))[0])

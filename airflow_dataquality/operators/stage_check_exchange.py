@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from airflow.providers.common.compat.sdk import XComArg
 from airflow.providers.common.sql.operators.sql import BaseSQLOperator
 
-from airflow_dataquality.dialects.lexer import single_select
 from airflow_dataquality.dialects.postgres import Postgres
 from airflow_dataquality.engine.ledger import Ledger
 from airflow_dataquality.engine.measure import Scan
@@ -19,8 +19,9 @@ from airflow_dataquality.grammar import one_of, seconds
 from airflow_dataquality.hooks.session import DbApiSession, open_exchange
 from airflow_dataquality.model import FailOn, Partition, Scalar, Table
 from airflow_dataquality.operators import _common as common
+from airflow_dataquality.operators import _source as sources
 from airflow_dataquality.operators._dates import RendersDate
-from airflow_dataquality.spec import checks_from, find_file
+from airflow_dataquality.spec import checks_from
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -39,7 +40,17 @@ class StageCheckExchangeOperator(RendersDate, BaseSQLOperator):
     :param table: the table to publish, with SQL-quoted identifiers: ``analytics."Daily Flights"`` (templated).
         It is created if it does not exist
     :param sql: one SELECT, or the path of a ``.sql`` file with it (templated). Columns are matched by name
-    :param conn_id: connection to the warehouse (Postgres)
+    :param rows: instead of ``sql``: mappings of column to value; or sequences, with ``columns``; or a function
+        without arguments that yields batches of them, which are not held in memory; or what another task returned.
+        Strings in them are no templates. The table has to exist
+    :param s3_uri: instead of ``sql``: ``s3://bucket/prefix``, loaded with COPY on Redshift (templated). The table has
+        to exist
+    :param columns: the names of what sequences in ``rows`` hold, or of what the files in S3 hold, in order (templated)
+    :param copy_options: parameters of COPY: ``["FORMAT AS PARQUET"]`` (templated)
+    :param iam_role: the role by which Redshift reads the files, an ARN or ``default`` (templated)
+    :param aws_conn_id: instead of ``iam_role``: a connection whose extra has ``role_arn``, and perhaps ``region_name``.
+        Access keys are never used: they would end up in the SQL text
+    :param conn_id: connection to the warehouse (Postgres or Redshift)
     :param partition: the partition's columns and values, ``{"ds": "{{ ds }}"}`` (templated); None publishes the
         whole table. Rows of another partition are an error
     :param checks: checks, rule dicts, or the path of a YAML rule set. ``partition_clause``, ``sql``, ``statement``,
@@ -70,16 +81,23 @@ class StageCheckExchangeOperator(RendersDate, BaseSQLOperator):
     :raises AirflowException: when a check blocks, or the rows cannot be published; production is unchanged
     """
 
-    template_fields: Sequence[str] = ("conn_id", "table", "sql", "partition", "database", "hook_params")
+    template_fields: Sequence[str] = ("conn_id", "table", *sources.TEMPLATED, "partition", "database", "hook_params")
     template_ext: Sequence[str] = (".sql",)
     template_fields_renderers: ClassVar[dict[str, str]] = {"sql": "sql", "partition": "json"}
+    shallow_copy_attrs: Sequence[str] = ("rows",)
     ui_color = "#d5f0e3"
 
     def __init__(
         self,
         *,
         table: str,
-        sql: str,
+        sql: str | None = None,
+        rows: Iterable[Any] | Callable[[], Iterable[Iterable[Any]]] | XComArg | None = None,
+        s3_uri: str | None = None,
+        columns: Sequence[str] | None = None,
+        copy_options: Sequence[str] = (),
+        iam_role: str | None = None,
+        aws_conn_id: str | None = None,
         partition: Mapping[str, Scalar] | None = None,
         checks: Any = (),
         exchange: str = "auto",
@@ -101,7 +119,13 @@ class StageCheckExchangeOperator(RendersDate, BaseSQLOperator):
     ) -> None:
         super().__init__(conn_id=conn_id, database=database, retry_on_failure=retry_on_failure, **kwargs)
         self.table = table
-        self.sql = sql
+        self.sql: Any = sql
+        self.rows = rows
+        self.s3_uri = s3_uri
+        self.columns = columns
+        self.copy_options = copy_options
+        self.iam_role = iam_role
+        self.aws_conn_id = aws_conn_id
         self.partition = partition
         self.checks = checks
         self.exchange = exchange
@@ -117,6 +141,8 @@ class StageCheckExchangeOperator(RendersDate, BaseSQLOperator):
         self.explain = explain
         self.ledger_schema = ledger_schema
         self._session: DbApiSession | None = None
+        if isinstance(rows, XComArg):
+            self.template_fields = (*self.template_fields, "rows")
         self._validate()
 
     def _validate(self) -> None:
@@ -131,10 +157,7 @@ class StageCheckExchangeOperator(RendersDate, BaseSQLOperator):
         if self.on_schema_change not in SCHEMA_CHANGES:
             raise SpecError(f"on_schema_change is {self.on_schema_change!r}",
                             hint=did_you_mean(str(self.on_schema_change), SCHEMA_CHANGES))  # fmt: skip
-        if not isinstance(self.sql, str):
-            raise SpecError(f"sql is {self.sql!r}, not a text", hint="write one SELECT, or the path of a .sql file")
-        if not common.is_template(self.sql) and not self.sql.endswith(".sql"):
-            single_select(self.sql)
+        sources.SourceArguments.of(self).check()
         self._settings()
         seconds(self.staging_ttl, "staging_ttl")
         self._checks = checks_from(() if self.checks is None else self.checks, folders=common.search_folders(self))
@@ -180,7 +203,7 @@ class StageCheckExchangeOperator(RendersDate, BaseSQLOperator):
         metrics = [check.metric for check in self._checks]
         measured = Scan.of(Postgres(), metrics, stage, columns=()).statements() if metrics else []
         self.log.info("Would publish %s %s, exchange=%s, of\n%s", self.table, self.partition or "(whole)",
-                      self.exchange, self.sql)  # fmt: skip
+                      self.exchange, self.sql or self.s3_uri or type(self.rows).__name__)  # fmt: skip
         for check in self._checks:
             self.log.info("Would check %s: %s [%s]", check.name, check.expect, check.severity)
         for statement in measured:
@@ -193,12 +216,12 @@ class StageCheckExchangeOperator(RendersDate, BaseSQLOperator):
             return publish(session, Ledger(session, self.ledger_schema), load, common.run_identity(context))
 
     def _load(self, context: Context) -> Load:
-        select = self._select()
-        if not context or select is not self.sql:  # else what looks like a template is text that Airflow left
-            common.refuse_templates({"table": self.table, "sql": select, "partition": self.partition})
+        if not context:  # else what looks like a template is text that Airflow left
+            names = ("table", *sources.TEMPLATED, "partition")
+            common.refuse_templates({name: getattr(self, name) for name in names})
         return Load(
             table=Table.parse(self.table),
-            select=single_select(select),
+            source=sources.SourceArguments.of(self).source(common.search_folders(self)),
             key=common.checked_partition(self.partition),
             checks=common.render_checks(self, self._checks, context),
             fail_on=FailOn(self.fail_on),
@@ -209,9 +232,3 @@ class StageCheckExchangeOperator(RendersDate, BaseSQLOperator):
             staging_ttl=timedelta(seconds=seconds(self.staging_ttl, "staging_ttl")),
             explain=self.explain,
         )
-
-    def _select(self) -> str:
-        """The SELECT; from its file if Airflow did not render the task, as in a unit test."""
-        if not self.sql.endswith(".sql"):
-            return self.sql
-        return find_file(self.sql, common.search_folders(self), what="SQL file").read_text(encoding="utf-8")

@@ -29,3 +29,5 @@ WITH "dq_checked" AS (SELECT * FROM "analytics"."flights" WHERE "ds" = '2013-02-
 SELECT * FROM (
 SELECT COUNT(*) FROM "dq_checked"
 ) AS q;
+
+SELECT CAST(SUM(pg_total_relation_size(relid)) / 1048576.0 AS DOUBLE PRECISION) FROM pg_partition_tree('"analytics"."flights"');

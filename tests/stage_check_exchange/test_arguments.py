@@ -36,7 +36,10 @@ GOLDEN = [
         ),
     ),
     ({"table": 7}, 'table is 7, not a text\nHint: write table="schema.table"'),
-    ({"sql": None}, "sql is None, not a text\nHint: write one SELECT, or the path of a .sql file"),
+    ({"sql": None}, "no source is given\nHint: give exactly one of sql=, rows= and s3_uri="),
+    ({"sql": 1}, "sql is 1, not a text\nHint: write one SELECT, or the path of a .sql file"),
+    ({"rows": [{"a": 1}]}, "sql and rows are given\nHint: give exactly one of sql=, rows= and s3_uri="),
+    ({"checks": [{"check": "stats_off", "condition": {"less_than": 10}}]}, "checks[0]: stats_off is of a stored table"),
     (
         {"sql": "DROP TABLE w.t"},
         (

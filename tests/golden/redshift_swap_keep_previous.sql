@@ -1,0 +1,76 @@
+SELECT pg_backend_pid();
+SELECT MAX("version") FROM "dataquality"."ledger_version";
+BEGIN;
+COMMIT;
+
+SELECT n.nspname, c.relname, m.description
+FROM pg_description AS m JOIN pg_class AS c ON c.oid = m.objoid AND m.objsubid = 0 AND c.relkind = 'r'
+JOIN pg_namespace AS n ON n.oid = c.relnamespace
+WHERE pg_get_userbyid(c.relowner) = current_user AND m.description LIKE '{"airflow_dataquality":%' AND n.nspname = 'w'
+ORDER BY n.nspname, c.relname
+;
+SELECT * FROM (
+SELECT CAST('2013-02-01' AS DATE) AS ds, 1 AS id, 'x' AS name
+) AS q LIMIT 0;
+SELECT CAST(process AS VARCHAR) || ' ' || CAST(starttime AS VARCHAR) FROM stv_sessions WHERE process = pg_backend_pid();
+BEGIN;
+CREATE TABLE "w"."t__dq_stage_#" (LIKE "w"."t" INCLUDING DEFAULTS);
+COMMENT ON TABLE "w"."t__dq_stage_#" IS '{"airflow_dataquality": {"role": "stage", "table": "w.t", "partition": "{}", "run_uid": "#", "at": "#", "owner": "#"}}';
+COMMIT;
+SELECT usesuper FROM pg_user WHERE usename = current_user;
+SELECT current_user = 'etl' OR usesuper, current_user = 'etl' OR usesuper FROM pg_user WHERE usename = current_user;
+BEGIN READ ONLY;
+EXPLAIN SELECT
+  COUNT(*),
+  COUNT(*) - COUNT("name")
+FROM "w"."t__dq_stage_#";
+COMMIT;
+BEGIN;
+INSERT INTO "w"."t__dq_stage_#" ("ds", "id", "name")
+SELECT CAST('2013-02-01' AS DATE) AS ds, 1 AS id, 'x' AS name;
+COMMIT;
+SELECT CAST(SYSDATE AS VARCHAR);
+ANALYZE "w"."t__dq_stage_#";
+BEGIN READ ONLY;
+SELECT
+  COUNT(*),
+  COUNT(*) - COUNT("name")
+FROM "w"."t__dq_stage_#";
+COMMIT;
+INSERT INTO "dataquality"."check_result" ("run_uid", "table_schema", "table_name", "partition", "check_name", "metric", "column_name", "value", "value_text", "interval", "status", "severity", "dimension", "reason", "dag_id", "task_id", "run_id", "map_index", "try_number", "checked_at") VALUES ('#', 'w', 't', '{}', 'null_count(name)', 'null_count', 'name', 0.0, '0', '= 0', 'pass', 'error', 'completeness', 'null_count(name) is 0, expected = 0', NULL, NULL, NULL, NULL, NULL, GETDATE());
+BEGIN;
+COMMIT;
+SELECT usesuper FROM pg_user WHERE usename = current_user;
+SELECT current_user = 'etl' OR usesuper, current_user = 'etl' OR usesuper FROM pg_user WHERE usename = current_user;
+BEGIN;
+COMMENT ON COLUMN "w"."t__dq_stage_#"."name" IS 'who';
+GRANT SELECT ON "w"."t__dq_stage_#" TO PUBLIC;
+COMMIT;
+BEGIN;
+SET LOCAL statement_timeout TO 2000;
+LOCK TABLE "w"."t";
+SET LOCAL statement_timeout TO DEFAULT;
+ALTER TABLE "w"."t" DROP CONSTRAINT "t_pkey";
+ALTER TABLE "w"."t" RENAME TO "t__dq_prev_#";
+ALTER TABLE "w"."t__dq_stage_#" RENAME TO "t";
+ALTER TABLE "w"."t" ADD CONSTRAINT "t_pkey" PRIMARY KEY (id);
+COMMENT ON TABLE "w"."t" IS NULL;
+COMMENT ON TABLE "w"."t__dq_prev_#" IS '{"airflow_dataquality": {"role": "previous", "table": "w.t", "partition": "{}", "run_uid": "#", "at": "#", "owner": "#"}}';
+INSERT INTO "dataquality"."metric" ("run_uid", "table_schema", "table_name", "partition", "column_name", "metric", "value", "state", "measured_at") VALUES ('#', 'w', 't', '{}', NULL, 'row_count', 1.0, 'published', GETDATE()), ('#', 'w', 't', '{}', 'name', 'null_count(name)', 0.0, 'published', GETDATE());
+INSERT INTO "dataquality"."publication" ("run_uid", "table_schema", "table_name", "partition", "mode", "rows", "previous_version", "score", "passed", "warned", "failed", "errored", "skipped", "dag_id", "task_id", "run_id", "map_index", "try_number", "published_at") VALUES ('#', 'w', 't', '{}', 'swap', 1, 'w.t__dq_prev_#', 1.0, 1, 0, 0, 0, 0, NULL, NULL, NULL, NULL, NULL, GETDATE());
+COMMIT;
+ANALYZE "w"."t";
+
+SELECT n.nspname, c.relname, m.description
+FROM pg_description AS m JOIN pg_class AS c ON c.oid = m.objoid AND m.objsubid = 0 AND c.relkind = 'r'
+JOIN pg_namespace AS n ON n.oid = c.relnamespace
+WHERE pg_get_userbyid(c.relowner) = current_user AND m.description LIKE '{"airflow_dataquality":%' AND n.nspname = 'w'
+ORDER BY n.nspname, c.relname
+;
+
+SELECT n.nspname, c.relname, m.description
+FROM pg_description AS m JOIN pg_class AS c ON c.oid = m.objoid AND m.objsubid = 0 AND c.relkind = 'r'
+JOIN pg_namespace AS n ON n.oid = c.relnamespace
+WHERE pg_get_userbyid(c.relowner) = current_user AND m.description LIKE '{"airflow_dataquality":%' AND n.nspname = 'w'
+ORDER BY n.nspname, c.relname
+;
