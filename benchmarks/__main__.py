@@ -1,4 +1,4 @@
-"""``python -m benchmarks [checks|exchange|parse|import|publish ...] [--quick] [--json FILE]``."""
+"""``python -m benchmarks [checks|exchange|publish|upsert|parse|import ...] [--quick] [--json FILE]``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from benchmarks.reporting import Report
 
-NAMES = ("checks", "exchange", "publish", "parse", "import")
+NAMES = ("checks", "exchange", "publish", "upsert", "parse", "import")
 
 
 def main() -> None:
@@ -53,9 +53,9 @@ def _run(name: str, *, quick: bool) -> list[Report]:
 
 
 def _benchmarks(name: str) -> list[Callable[[bool], Report]]:
-    from benchmarks import checks, exchange, parse, publish
+    from benchmarks import checks, exchange, parse, publish, upsert
 
-    on_a_server = {"checks": checks.run, "publish": publish.run}
+    on_a_server = {"checks": checks.run, "publish": publish.run, "upsert": upsert.run}
     if name in on_a_server:
         return [lambda quick: _on_a_server(on_a_server[name], quick=quick, durable=False)]
     if name == "exchange":  # COMMIT waits for the disk, or does not: under the lock, that shows

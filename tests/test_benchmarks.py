@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import checks, exchange, parse, publish
+from benchmarks import checks, exchange, parse, publish, upsert
 from benchmarks.readers import Read, longest
 from benchmarks.reporting import Report
 from support import Warehouse
@@ -24,8 +24,9 @@ ROOT = Path(__file__).parent.parent
         (checks.run, ["it scans the table twice"]),
         (exchange.run, ["no read was wrong, none failed", "overwrite takes no lock that blocks readers"]),
         (publish.run, []),
+        (upsert.run, []),
     ],
-    ids=["checks", "exchange", "publish"],
+    ids=["checks", "exchange", "publish", "upsert"],
 )
 def test_sides_agree_on_the_data(run: Callable[..., Report], bars: list[str], warehouse: Warehouse) -> None:
     report = run(warehouse.uri, quick=True)

@@ -114,6 +114,13 @@ class Lab:
         query = "SELECT count(*) FROM pg_class WHERE relname LIKE '%\\_\\_dq\\_%'"
         return int((self.eyes.execute(query).fetchone() or (0,))[0])
 
+    def wait_for_the_end(self) -> None:
+        """Wait until the server has noticed that a session is gone: until then its stage is not an orphan."""
+        query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        deadline = time.monotonic() + 10
+        while self.eyes.execute(query).fetchone() != (1,) and time.monotonic() < deadline:
+            time.sleep(0.01)
+
     def close(self) -> None:
         self.connection.close()
         self.eyes.close()
@@ -155,6 +162,7 @@ def test_lost_at_any_statement(lab: Lab, name: str) -> None:
         lab.double.inject("disconnect", at=number, phase=phase)  # type: ignore[arg-type]
         with contextlib.suppress(Exception):
             load.publish()
+        lab.wait_for_the_end()
         found, published = lab.orders(), lab.publications()
         assert found in (before, after), moment
         if before != after:
@@ -297,6 +305,7 @@ def test_a_stage_whose_session_is_gone_is_swept_and_one_that_is_used_is_not(lab:
     with contextlib.suppress(Exception):
         lab.double.inject("disconnect", when="^INSERT INTO .*__dq_stage", phase="after")
         publish("public.orders", NEW)
+    lab.wait_for_the_end()
     lab.double.clear_faults()
     assert lab.beside() == 1
     lab.double.inject("slow", when="^INSERT INTO .*__dq_stage", seconds=2)

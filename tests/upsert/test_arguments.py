@@ -102,7 +102,6 @@ def test_credentials_are_refused_and_not_repeated(secret: str) -> None:
         {"s3_uri": "s3://lake", "aws_conn_id": "aws_default"},
         {**S3, "copy_options": list(COPY_PARAMETERS)},
     ],
-    ids=str,
 )
 def test_what_is_right_or_known_only_later_is_let_through(arguments: dict[str, Any]) -> None:
     UpsertOperator(**{**GOOD, **arguments})
