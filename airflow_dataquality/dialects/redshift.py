@@ -8,7 +8,6 @@ from typing import Any
 from airflow_dataquality.dialects.base import Dialect
 from airflow_dataquality.dialects.metrics import TEMPLATES
 from airflow_dataquality.dialects.postgres import Postgres
-from airflow_dataquality.dialects.redshift_catalog import CatalogSql
 from airflow_dataquality.dialects.redshift_staging import StagingSql
 from airflow_dataquality.dialects.redshift_upsert import RedshiftUpsertSql
 from airflow_dataquality.model import Column
@@ -17,8 +16,8 @@ from airflow_dataquality.model import Column
 _HEALTH = 'SELECT {column} FROM svv_table_info WHERE "schema" = {schema} AND "table" = {name}'
 
 
-class Redshift(CatalogSql, RedshiftUpsertSql, StagingSql, Postgres):
-    """Redshift is Postgres 8.0 at its head and a column store below. Not its Postgres is what a test double refuses."""
+class Redshift(RedshiftUpsertSql, StagingSql, Postgres):
+    """Redshift is Postgres 8.0 at its head, and a column store below."""
 
     name = "redshift"
     max_name_bytes = 127  # https://docs.aws.amazon.com/redshift/latest/dg/r_names.html

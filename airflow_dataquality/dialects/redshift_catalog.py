@@ -90,16 +90,17 @@ class CatalogSql(Names):
         setting = "current_setting('enable_case_sensitive_identifier')"
         return f"CASE WHEN {setting} IN ('on', 'true') THEN {exact} ELSE LOWER({exact}) END"
 
-    def _which(self, table: Table) -> str:
+    def which(self, table: Table) -> str:
+        """The predicate that is true for the table, of ``pg_class AS c`` beside ``pg_namespace AS n``."""
         place = "pg_table_is_visible(c.oid)" if table.schema is None else f"n.nspname = {self.stored(table.schema)}"
         return f"c.relname = {self.stored(table.name)} AND {place}"
 
     def schema_of(self, table: Table) -> str | None:
-        return f"SELECT n.nspname {_FROM} WHERE {self._which(table)}"
+        return f"SELECT n.nspname {_FROM} WHERE {self.which(table)}"
 
     def columns(self, table: Table) -> str:
         """The table's columns, as :meth:`column` reads them."""
-        return _COLUMNS.format(which=self._which(table))
+        return _COLUMNS.format(which=self.which(table))
 
     def column(self, row: Sequence[Any]) -> Column:
         """A column of one row of :meth:`columns`. A default that is an identity's tells which kind."""
@@ -110,11 +111,11 @@ class CatalogSql(Names):
 
     def oid(self, table: Table) -> str:
         """The table's oid, or no row."""
-        return f"SELECT c.oid {_FROM} WHERE {self._which(table)}"
+        return f"SELECT c.oid {_FROM} WHERE {self.which(table)}"
 
     def describe(self, table: Table) -> str:
         """oid, schema, name, kind; or no row."""
-        return f"SELECT c.oid, n.nspname, c.relname, c.relkind {_FROM} WHERE {self._which(table)}"
+        return f"SELECT c.oid, n.nspname, c.relname, c.relkind {_FROM} WHERE {self.which(table)}"
 
     def place(self, table: Table) -> str | None:
         schema = "current_schema()" if table.schema is None else self.stored(table.schema)

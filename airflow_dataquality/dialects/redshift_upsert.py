@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from airflow_dataquality.dialects.pairing import Pairing
+from airflow_dataquality.dialects.redshift_catalog import CatalogSql
 from airflow_dataquality.dialects.upsert import UpsertSql
 from airflow_dataquality.model import Column, Table
 
 _COLUMNAR = ("PARQUET", "ORC")
+_COLUMNS = (
+    "FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace"
+)
 
 
-class RedshiftUpsertSql(UpsertSql):
+class RedshiftUpsertSql(CatalogSql, UpsertSql):
     """Redshift has no ON CONFLICT, a narrow MERGE, no aliases of what is written to, and COPY from S3.
 
     https://docs.aws.amazon.com/redshift/latest/dg/c_unsupported-postgresql-features.html
@@ -26,21 +30,13 @@ class RedshiftUpsertSql(UpsertSql):
 
     def distribution(self, table: Table) -> str | None:
         """As AdminViews/v_generate_tbl_ddl.sql of https://github.com/awslabs/amazon-redshift-utils reads it."""
-        schema = f"n.nspname = {self.text(table.schema)}" if table.schema else "pg_table_is_visible(c.oid)"
-        return (
-            "SELECT a.attname FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid "
-            "JOIN pg_namespace AS n ON n.oid = c.relnamespace "
-            f"WHERE c.relname = {self.text(table.name)} AND {schema} AND a.attisdistkey AND NOT a.attisdropped"
-        )
+        return f"SELECT a.attname {_COLUMNS} WHERE {self.which(table)} AND a.attisdistkey AND NOT a.attisdropped"
 
     def insertable(self, table: Table) -> str:
         """Identities have a default in this catalog: https://docs.aws.amazon.com/redshift/latest/dg/c_intro_catalog_views.html."""
-        schema = f"n.nspname = {self.text(table.schema)}" if table.schema else "pg_catalog.pg_table_is_visible(c.oid)"
         return (
-            "SELECT a.attname, a.attnotnull AND NOT a.atthasdef, FALSE FROM pg_catalog.pg_attribute a "
-            "JOIN pg_catalog.pg_class c ON c.oid = a.attrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
-            f"WHERE c.relname = {self.text(table.name)} AND {schema} AND a.attnum > 0 AND NOT a.attisdropped "
-            "ORDER BY a.attnum"
+            f"SELECT a.attname, a.attnotnull AND NOT a.atthasdef, FALSE {_COLUMNS} "
+            f"WHERE {self.which(table)} AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum"
         )
 
     def unique_keys(self, table: Table) -> str | None:

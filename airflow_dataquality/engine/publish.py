@@ -10,12 +10,12 @@ from datetime import timedelta
 from typing import Any
 
 from airflow_dataquality.engine import staging
+from airflow_dataquality.engine.checking import ROWS, Checking
 from airflow_dataquality.engine.columns import Shape, canonical_key, shape_of
 from airflow_dataquality.engine.exchange import Exchange
 from airflow_dataquality.engine.explain import explain
-from airflow_dataquality.engine.judge import judge, resolve
+from airflow_dataquality.engine.judge import resolve
 from airflow_dataquality.engine.ledger import Ledger, Run
-from airflow_dataquality.engine.measure import measure, preflight
 from airflow_dataquality.engine.postgres_exchange import PostgresExchange
 from airflow_dataquality.engine.redshift_exchange import RedshiftExchange
 from airflow_dataquality.engine.session import ExchangeSession
@@ -29,19 +29,16 @@ from airflow_dataquality.model import (
     Column,
     FailOn,
     Interval,
-    Measurement,
     Metric,
     Partition,
     Result,
     Scalar,
-    Status,
     Summary,
     Table,
 )
 
 log = logging.getLogger(__name__)
 
-ROWS = Metric("row_count")
 EXCHANGES: Mapping[str, type[Exchange]] = {"postgres": PostgresExchange, "redshift": RedshiftExchange}
 
 
@@ -84,6 +81,10 @@ class Outcome:
     summary: Summary
     mode: str | None = None
     staging_table: Table | None = None
+
+    @property
+    def table(self) -> Table:
+        return self.partition.table
 
     def as_dict(self) -> dict[str, Any]:
         """The outcome as JSON."""
@@ -141,23 +142,28 @@ class _Publication:
         self.target, self.shape, self.stage = target, shape, stage
         self.columns: tuple[Column, ...] = session.columns(stage.table)
         self.partition = Partition.of(target.table, canonical_key(session, load.key, self.columns))
-        self.checks = (
-            *resolve(load.checks, self.columns, dialect=session.dialect),
-            *implied_checks(self.partition, load),
-        )
-        self.measurements: dict[Metric, Measurement] = {}
+        self.checking = Checking(
+            session, ledger, run, self.partition,
+            checks=(
+                *resolve(load.checks, self.columns, dialect=session.dialect),
+                *implied_checks(self.partition, load),
+            ),
+            columns=self.columns,
+            production=self.partition if target.oid is not None else None,
+            outcome=lambda summary: Outcome(self.partition, 0, run, summary).as_dict(),
+        )  # fmt: skip
         self._stages = 0
 
     def go(self) -> Outcome:
         exchange = self._exchange()
         if self.target.features is not None:
             exchange.choice.modes(self.target)  # refused now, or never: before the SELECT runs
-        self._preflight()
+        self.checking.preflight(self.stage.table)
         self._fill()
-        summary = self._judge()
-        if blocking := self._blocking(summary):
+        summary = self.checking.judge(self.stage.table, self._explained)
+        if blocking := self.checking.blocking(summary, self.load.fail_on):
             raise self._reject(summary, blocking)
-        self.stage.rows = int(self.measurements[ROWS].value)
+        self.stage.rows = self.checking.rows
         self._summary = summary
         mode = exchange.publish()
         staging.drop_kept(self.session, self.partition, staging.REJECTED)
@@ -181,36 +187,6 @@ class _Publication:
         staging.discard(self.session, self.stage.table)
         vars(self.stage).update(vars(bare))
 
-    def _what(self) -> Partition:
-        return Partition(self.stage.table)
-
-    def _production(self) -> Partition | None:
-        return self.partition if self.target.oid is not None else None
-
-    def _preflight(self) -> None:
-        """Have the database read every check before it computes a row.
-
-        :raises ChecksFailed: if it cannot
-        """
-        metrics = dict.fromkeys(check.metric for check in self.checks)
-        problems = preflight(self.session, metrics, self._what(), columns=self.columns, production=self._production())
-        if not problems:
-            return
-        broken = tuple(
-            Result(check, None, Status.ERROR, problems[check.metric])
-            for check in self.checks
-            if check.metric in problems
-        )
-        summary = Summary(broken)
-        self.ledger.record_results(self.run, self.partition, summary)
-        places = "\n".join(f"  - {r.check.source}: {r.check.name}: {r.reason}" for r in broken)
-        raise ChecksFailed(
-            f"the database cannot run these checks; nothing was loaded:\n{places}",
-            outcome=Outcome(self.partition, 0, self.run, summary).as_dict(),
-            summary=summary,
-            hint="mend the checks' SQL, patterns or values",
-        )
-
     def _fill(self) -> None:
         if self.load.explain and isinstance(self.load.source, Select):
             explain(self.session, [self.load.source.sql])
@@ -218,18 +194,6 @@ class _Publication:
         staging.fill(self.session, self.stage, self.shape.supplied, self.load.source)
         log.info("Staged %s rows of %s in %s, %.2f s", f"{self.stage.rows:,}", self.partition, self.stage.table,
                  time.monotonic() - started)  # fmt: skip
-
-    def _judge(self) -> Summary:
-        """Measure and judge everything; what is implied counts only when it fails."""
-        metrics = dict.fromkeys([ROWS, *(check.metric for check in self.checks)])
-        self.measurements = measure(
-            self.session, metrics, self._what(), columns=self.columns, production=self._production()
-        )
-        judged = judge(self.checks, self.measurements)
-        counted = [r for r in judged.results if not r.check.implied or r.status is not Status.PASS]
-        summary = Summary(tuple(self._explained(result) for result in counted))
-        self.ledger.record_results(self.run, self.partition, summary)
-        return summary
 
     def _explained(self, result: Result) -> Result:
         """Say of rows in the wrong partition which one they name."""
@@ -244,43 +208,25 @@ class _Publication:
         wanted = ", ".join(f"{column}={value}" for column, value in self.partition.key)
         return replace(result, reason=f"{result.value:,} rows are not of {wanted}, but of {named}")
 
-    def _blocking(self, summary: Summary) -> list[Result]:
-        """What may not be published. What is implied blocks whatever ``fail_on`` says."""
-        by_user = summary.blocking(self.load.fail_on)
-        implied = [r for r in summary.results if r.check.implied and r not in by_user]
-        for result in summary.results:
-            if result.status in (Status.WARN, Status.FAIL) and result not in by_user:
-                log.warning("%s: %s", result.check.name, result.reason)
-        return [*by_user, *implied]
-
     def _reject(self, summary: Summary, blocking: Sequence[Result]) -> ChecksFailed:
-        self.ledger.record_metrics(self.run, self.partition, self._recorded(), state="rejected")
+        self.checking.record_metrics("rejected")
         kept = None
-        rows = int(self.measurements[ROWS].value or 0)
+        rows = self.checking.rows
         if self.load.keep_staging and rows:
             staging.keep_rejected(self.session, self.stage, self.partition, self.run)
             kept = self.stage.table
             log.warning("The rejected rows are kept in %s", kept)
-        outcome = Outcome(self.partition, rows, self.run, summary, staging_table=kept)
-        lines = "\n".join(f"  - {r.check.name} [{r.check.severity}]: {r.reason}" for r in blocking)
         hint = f"look at the rejected rows in {kept}" if kept else "keep_staging=True keeps the rows to look at"
         if not rows:
-            hint = "look at what the SELECT reads; allow_empty=True publishes zero rows, too"
-        return ChecksFailed(
-            f"{self.partition} was not published: {len(blocking)} of {len(summary.results)} checks block it, "
-            f"production is unchanged\n{lines}",
-            outcome=outcome.as_dict(),
-            summary=summary,
-            hint=hint,
+            hint = "look at what the source reads; allow_empty=True publishes zero rows, too"
+        outcome = Outcome(self.partition, rows, self.run, summary, staging_table=kept)
+        return self.checking.failure(
+            f"{self.partition} was not published", summary, blocking, outcome=outcome.as_dict(), hint=hint
         )
-
-    def _recorded(self) -> dict[Metric, Measurement]:
-        implied = {check.metric for check in self.checks if check.implied} - {ROWS}
-        return {metric: m for metric, m in self.measurements.items() if metric not in implied}
 
     def _record(self, mode: str, previous: Table | None) -> None:
         """Append the publication, in the transaction that makes it true."""
-        self.ledger.record_metrics(self.run, self.partition, self._recorded(), state="published")
+        self.checking.record_metrics("published")
         self.ledger.record_publication(
             self.run, self.partition, self._summary, mode=mode, rows=self.stage.rows, previous=previous
         )

@@ -160,26 +160,31 @@ class _Reader:
             yield self._value(row)
 
     def _value(self, row: Any) -> Sequence[Any]:
-        if isinstance(row, Mapping):
-            if row.keys() != self.wanted:
-                raise self._misfit([str(key) for key in row])
-            values = [row[column] for column in self.columns]
-        elif isinstance(row, Sequence) and not isinstance(row, str | bytes):
+        values = self._sequence(row)
+        if self.as_json and any(isinstance(values[number], list | dict) for number in self.as_json):
+            values = list(values)
+            for number in self.as_json:
+                if isinstance(values[number], list | dict):
+                    values[number] = json.dumps(values[number], ensure_ascii=False, default=str)
+        return values
+
+    def _sequence(self, row: Any) -> Sequence[Any]:
+        # The commonest types first: asking for the abstract ones takes as long as storing the row.
+        if isinstance(row, tuple | list) or (isinstance(row, Sequence) and not isinstance(row, str | bytes)):
             if len(row) != len(self.columns):
                 raise TableError(
                     f"row {self.number:,} has {len(row)} values, not {len(self.columns)} ({', '.join(self.columns)})",
                     hint="give each row a value for each column; None is NULL",
                 )
-            values = list(row)
-        else:
-            raise TableError(
-                f"row {self.number:,} is a {type(row).__name__}, neither a mapping nor a sequence",
-                hint="a callable yields batches, and each batch holds rows",
-            )
-        for number in self.as_json:
-            if isinstance(values[number], list | dict):
-                values[number] = json.dumps(values[number], ensure_ascii=False, default=str)
-        return values
+            return row
+        if isinstance(row, dict | Mapping):
+            if row.keys() != self.wanted:
+                raise self._misfit([str(key) for key in row])
+            return [row[column] for column in self.columns]
+        raise TableError(
+            f"row {self.number:,} is a {type(row).__name__}, neither a mapping nor a sequence",
+            hint="a callable yields batches, and each batch holds rows",
+        )
 
     def _misfit(self, found: Sequence[str]) -> TableError:
         missing = [column for column in self.columns if column not in found]

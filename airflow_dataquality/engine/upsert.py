@@ -10,24 +10,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from airflow_dataquality.engine.checking import Checking
 from airflow_dataquality.engine.fit import Choice, Fit, Upsert, find, fit, look
-from airflow_dataquality.engine.judge import judge, resolve
+from airflow_dataquality.engine.judge import resolve
 from airflow_dataquality.engine.keys import Keys
 from airflow_dataquality.engine.ledger import Ledger, Run
 from airflow_dataquality.engine.locks import Busy, Locks
-from airflow_dataquality.engine.measure import measure, preflight
 from airflow_dataquality.engine.said import database_error, said
 from airflow_dataquality.engine.session import ExchangeSession
 from airflow_dataquality.engine.source import Select
 from airflow_dataquality.engine.staging import oid_of
-from airflow_dataquality.errors import ChecksFailed, DataQualityError, ExchangeError, TableError
-from airflow_dataquality.model import Measurement, Metric, Partition, Plan, Result, Status, Summary, Table
+from airflow_dataquality.errors import DataQualityError, ExchangeError, TableError
+from airflow_dataquality.model import Partition, Plan, Summary, Table
 from airflow_dataquality.plans import upsert as plans
 from airflow_dataquality.plans.names import beside
 
 log = logging.getLogger(__name__)
 
-ROWS = Metric("row_count")
 PATIENCE = 2.0
 """Seconds to wait for a lock that keeps no reader waiting."""
 
@@ -89,20 +88,30 @@ class _Upsertion:
         self.work, self.run, self.fit, self.found = work, run, fitted, fitted.found
         self.target = Partition(self.found.table)
         self.choice = Choice(session, fitted, work.strategy)
-        self.checks = resolve(work.checks, fitted.columns, dialect=session.dialect)
+        self.keys = Keys()
+        self.checking = Checking(
+            session, ledger, run, self.target,
+            checks=resolve(work.checks, fitted.columns, dialect=session.dialect),
+            columns=fitted.columns,
+            production=self.target,
+            outcome=lambda summary: Outcome(self.found.table, run, summary, self.keys).as_dict(),
+        )  # fmt: skip
         self.temps: list[Table] = []
-        self.measurements: dict[Metric, Measurement] = {}
 
     def go(self) -> Outcome:
         stage = self._stage()
-        self._preflight(stage)
+        self.checking.preflight(stage)
         self._fill(stage)
-        keys = Keys.of(self.session, stage, self.work, self.found.table)
+        self.keys = keys = Keys.of(self.session, stage, self.work, self.found.table)
         if keys.leave:
             stage = self._keep(stage, keys)
-        summary = self._judge(stage)
-        if blocking := self._blocking(summary):
-            raise self._reject(summary, blocking, keys)
+        summary = self.checking.judge(stage)
+        if blocking := self.checking.blocking(summary, self.work.fail_on):
+            self.checking.record_metrics("rejected")
+            raise self.checking.failure(
+                f"nothing was upserted into {self.found.table}", summary, blocking,
+                outcome=self.checking.outcome(summary), hint="look at what the source holds",
+            )  # fmt: skip
         strategy = self.choice.choose(keys.patterns)
         change = plans.Change(
             self.found.table, stage, self.fit.keys, self.fit.insert, self.fit.update, keys.patterns,
@@ -137,26 +146,6 @@ class _Upsertion:
         question = self.sql.distribution(self.found.table)
         columns = [str(row[0]) for row in self.session.query(question)] if question else []
         return next((column for column in columns if column in self.fit.names), None)
-
-    def _preflight(self, stage: Table) -> None:
-        """Have the database read every check before it computes a row.
-
-        :raises ChecksFailed: if it cannot
-        """
-        metrics = dict.fromkeys(check.metric for check in self.checks)
-        problems = preflight(self.session, metrics, Partition(stage), columns=self.fit.columns, production=self.target)
-        if not problems:
-            return
-        broken = tuple(Result(c, None, Status.ERROR, problems[c.metric]) for c in self.checks if c.metric in problems)
-        summary = Summary(broken)
-        self.ledger.record_results(self.run, self.target, summary)
-        places = "\n".join(f"  - {r.check.source}: {r.check.name}: {r.reason}" for r in broken)
-        raise ChecksFailed(
-            f"the database cannot run these checks; nothing was loaded:\n{places}",
-            outcome=Outcome(self.found.table, self.run, summary, Keys()).as_dict(),
-            summary=summary,
-            hint="mend the checks' SQL, patterns or values",
-        )
 
     def _fill(self, stage: Table) -> None:
         started = time.monotonic()
@@ -201,33 +190,6 @@ class _Upsertion:
                  f"{keys.dropped:,}", f"{keys.surplus:,}")  # fmt: skip
         return kept
 
-    def _judge(self, stage: Table) -> Summary:
-        metrics = dict.fromkeys([ROWS, *(check.metric for check in self.checks)])
-        self.measurements = measure(
-            self.session, metrics, Partition(stage), columns=self.fit.columns, production=self.target
-        )
-        summary = judge(self.checks, self.measurements)
-        self.ledger.record_results(self.run, self.target, summary)
-        return summary
-
-    def _blocking(self, summary: Summary) -> list[Result]:
-        blocking = summary.blocking(self.work.fail_on)
-        for result in summary.results:
-            if result.status in (Status.WARN, Status.FAIL) and result not in blocking:
-                log.warning("%s: %s", result.check.name, result.reason)
-        return blocking
-
-    def _reject(self, summary: Summary, blocking: Sequence[Result], keys: Keys) -> ChecksFailed:
-        self.ledger.record_metrics(self.run, self.target, self.measurements, state="rejected")
-        lines = "\n".join(f"  - {r.check.name} [{r.check.severity}]: {r.reason}" for r in blocking)
-        return ChecksFailed(
-            f"nothing was upserted into {self.found.table}: {len(blocking)} of {len(summary.results)} checks block it, "
-            f"the table is unchanged\n{lines}",
-            outcome=Outcome(self.found.table, self.run, summary, keys).as_dict(),
-            summary=summary,
-            hint="look at what the source holds",
-        )
-
     def _apply(self, change: plans.Change, strategy: str, rows: int, summary: Summary) -> plans.Counts:
         """Bring the rows into the table.
 
@@ -252,7 +214,7 @@ class _Upsertion:
                 counts = plans.Counts.of(change, rows, tally)
                 if several := plans.surplus_matches(rows, tally):
                     log.warning("%s holds %s rows that share their key with others", self.found.table, f"{several:,}")
-                self.ledger.record_metrics(self.run, self.target, self.measurements, state="published")
+                self.checking.record_metrics("published")
                 self.ledger.record_publication(
                     self.run, self.target, summary, mode="upsert", rows=counts.inserted + counts.updated, previous=None
                 )

@@ -3,33 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
-
-from airflow.providers.common.compat.sdk import XComArg
-from airflow.providers.common.sql.operators.sql import BaseSQLOperator
 
 from airflow_dataquality.dialects.postgres import Postgres
 from airflow_dataquality.engine.ledger import Ledger
 from airflow_dataquality.engine.measure import Scan
 from airflow_dataquality.engine.publish import Load, Outcome, publish
 from airflow_dataquality.engine.settings import MODES, Settings
-from airflow_dataquality.errors import ChecksFailed, DataQualityError, SpecError, did_you_mean
-from airflow_dataquality.grammar import one_of, seconds
-from airflow_dataquality.hooks.session import DbApiSession, open_exchange
+from airflow_dataquality.errors import SpecError, did_you_mean
+from airflow_dataquality.grammar import seconds
+from airflow_dataquality.hooks.session import open_exchange
 from airflow_dataquality.model import FailOn, Partition, Scalar, Table
 from airflow_dataquality.operators import _common as common
 from airflow_dataquality.operators import _source as sources
-from airflow_dataquality.operators._dates import RendersDate
-from airflow_dataquality.spec import checks_from
+from airflow_dataquality.operators._load import LoadOperator
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
+    from airflow.providers.common.compat.sdk import Context, XComArg
 
 SCHEMA_CHANGES = ("fail", "append_columns")
 
 
-class StageCheckExchangeOperator(RendersDate, BaseSQLOperator):
+class StageCheckExchangeOperator(LoadOperator):
     """Make rows visible only after they were checked, all at once, and record it in the same transaction.
 
     The SELECT fills a staging table; the checks run on it; then the stage takes the place of the table, or of one
@@ -82,9 +79,8 @@ class StageCheckExchangeOperator(RendersDate, BaseSQLOperator):
     """
 
     template_fields: Sequence[str] = ("conn_id", "table", *sources.TEMPLATED, "partition", "database", "hook_params")
-    template_ext: Sequence[str] = (".sql",)
+    templated: Sequence[str] = (*LoadOperator.templated, "partition")
     template_fields_renderers: ClassVar[dict[str, str]] = {"sql": "sql", "partition": "json"}
-    shallow_copy_attrs: Sequence[str] = ("rows",)
     ui_color = "#d5f0e3"
 
     def __init__(
@@ -117,32 +113,20 @@ class StageCheckExchangeOperator(RendersDate, BaseSQLOperator):
         retry_on_failure: bool = True,
         **kwargs: Any,
     ) -> None:
-        super().__init__(conn_id=conn_id, database=database, retry_on_failure=retry_on_failure, **kwargs)
-        self.table = table
-        self.sql: Any = sql
-        self.rows = rows
-        self.s3_uri = s3_uri
-        self.columns = columns
-        self.copy_options = copy_options
-        self.iam_role = iam_role
-        self.aws_conn_id = aws_conn_id
+        super().__init__(
+            table=table, sql=sql, rows=rows, s3_uri=s3_uri, columns=columns, copy_options=copy_options,
+            iam_role=iam_role, aws_conn_id=aws_conn_id, checks=checks, fail_on=fail_on, explain=explain,
+            ledger_schema=ledger_schema, lock_timeout=lock_timeout, exchange_timeout=exchange_timeout,
+            conn_id=conn_id, database=database, retry_on_failure=retry_on_failure, **kwargs,
+        )  # fmt: skip
         self.partition = partition
-        self.checks = checks
         self.exchange = exchange
-        self.fail_on = fail_on
         self.keep_staging = keep_staging
         self.staging_ttl = staging_ttl
         self.keep_previous = keep_previous
         self.on_schema_change = on_schema_change
         self.allow_empty = allow_empty
-        self.lock_timeout = lock_timeout
-        self.exchange_timeout = exchange_timeout
         self.allow_side_effects = allow_side_effects
-        self.explain = explain
-        self.ledger_schema = ledger_schema
-        self._session: DbApiSession | None = None
-        if isinstance(rows, XComArg):
-            self.template_fields = (*self.template_fields, "rows")
         self._validate()
 
     def _validate(self) -> None:
@@ -150,18 +134,12 @@ class StageCheckExchangeOperator(RendersDate, BaseSQLOperator):
 
         :raises SpecError: naming the argument
         """
-        common.require_connection(self)
-        common.checked_table(self.table)
+        super()._validate()
         common.checked_partition(self.partition)
-        one_of(FailOn, self.fail_on, "fail_on")
         if self.on_schema_change not in SCHEMA_CHANGES:
             raise SpecError(f"on_schema_change is {self.on_schema_change!r}",
                             hint=did_you_mean(str(self.on_schema_change), SCHEMA_CHANGES))  # fmt: skip
-        sources.SourceArguments.of(self).check()
-        self._settings()
         seconds(self.staging_ttl, "staging_ttl")
-        self._checks = checks_from(() if self.checks is None else self.checks, folders=common.search_folders(self))
-        common.refuse_health(self._checks)
 
     def _settings(self) -> Settings:
         if self.exchange not in MODES:
@@ -171,57 +149,27 @@ class StageCheckExchangeOperator(RendersDate, BaseSQLOperator):
         if isinstance(self.allow_side_effects, str):
             raise SpecError(f"allow_side_effects is the text {self.allow_side_effects!r}",
                             hint=f"write a list: [{self.allow_side_effects!r}]")  # fmt: skip
-        return Settings(
+        return replace(
+            super()._settings(),
             mode=self.exchange,
-            lock_timeout=seconds(self.lock_timeout, "lock_timeout"),
-            exchange_timeout=seconds(self.exchange_timeout, "exchange_timeout"),
             keep_previous=self.keep_previous,
             allow_side_effects=tuple(self.allow_side_effects),
         )
-
-    def execute(self, context: Context) -> dict[str, Any]:
-        """Stage, check, exchange."""
-        try:
-            outcome = self._publish(context)
-        except DataQualityError as error:
-            if isinstance(error, ChecksFailed) and error.summary is not None:
-                self.check_results = common.check_results(error.summary, Table.parse(self.table))
-            common.fail(self, error)
-        summary = outcome.as_dict()
-        self.check_results = common.check_results(outcome.summary, outcome.partition.table)
-        common.attach_to_outlets(context, summary, ruleset=common.ruleset_name(self.checks))
-        return summary
-
-    def on_kill(self) -> None:
-        """Cancel the statement that runs, so that the task ends now and leaves nothing behind."""
-        if self._session is not None:
-            self._session.cancel()
 
     def dry_run(self) -> None:
         """Log what would be done: the rows' SELECT, and what would be measured on them. Connects to nothing."""
         stage = Partition(Table("staged_rows"))
         metrics = [check.metric for check in self._checks]
         measured = Scan.of(Postgres(), metrics, stage, columns=()).statements() if metrics else []
-        self.log.info("Would publish %s %s, exchange=%s, of\n%s", self.table, self.partition or "(whole)",
-                      self.exchange, self.sql or self.s3_uri or type(self.rows).__name__)  # fmt: skip
-        for check in self._checks:
-            self.log.info("Would check %s: %s [%s]", check.name, check.expect, check.severity)
+        self._dry_run("Would publish %s %s, exchange=%s", self.table, self.partition or "(whole)", self.exchange)
         for statement in measured:
             self.log.info("Would measure with\n%s", statement)
 
-    def _publish(self, context: Context) -> Outcome:
-        load = self._load(context)
-        with open_exchange(self.get_db_hook()) as session:
-            self._session = session
-            return publish(session, Ledger(session, self.ledger_schema), load, common.run_identity(context))
-
-    def _load(self, context: Context) -> Load:
-        if not context:  # else what looks like a template is text that Airflow left
-            names = ("table", *sources.TEMPLATED, "partition")
-            common.refuse_templates({name: getattr(self, name) for name in names})
-        return Load(
+    def _load(self, context: Context) -> Outcome:
+        source = self._source(context)
+        load = Load(
             table=Table.parse(self.table),
-            source=sources.SourceArguments.of(self).source(common.search_folders(self)),
+            source=source,
             key=common.checked_partition(self.partition),
             checks=common.render_checks(self, self._checks, context),
             fail_on=FailOn(self.fail_on),
@@ -232,3 +180,6 @@ class StageCheckExchangeOperator(RendersDate, BaseSQLOperator):
             staging_ttl=timedelta(seconds=seconds(self.staging_ttl, "staging_ttl")),
             explain=self.explain,
         )
+        with open_exchange(self.get_db_hook()) as session:
+            self._session = session
+            return publish(session, Ledger(session, self.ledger_schema), load, common.run_identity(context))

@@ -6,26 +6,20 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow.providers.common.compat.sdk import XComArg
-from airflow.providers.common.sql.operators.sql import BaseSQLOperator
-
 from airflow_dataquality.dialects import dialect_for
 from airflow_dataquality.engine.fit import Upsert
 from airflow_dataquality.engine.ledger import Ledger
-from airflow_dataquality.engine.settings import Settings
 from airflow_dataquality.engine.upsert import Outcome, upsert
-from airflow_dataquality.errors import ChecksFailed, DataQualityError, SpecError, did_you_mean
-from airflow_dataquality.grammar import one_of, seconds
-from airflow_dataquality.hooks.session import DbApiSession, open_session
+from airflow_dataquality.errors import SpecError, did_you_mean
+from airflow_dataquality.hooks.session import open_session
 from airflow_dataquality.model import FailOn, Table
 from airflow_dataquality.operators import _common as common
 from airflow_dataquality.operators import _source as sources
-from airflow_dataquality.operators._dates import RendersDate
+from airflow_dataquality.operators._load import LoadOperator
 from airflow_dataquality.plans import upsert as plans
-from airflow_dataquality.spec import checks_from
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
+    from airflow.providers.common.compat.sdk import Context, XComArg
 
 WORDS = {
     "strategy": plans.STRATEGIES,
@@ -34,7 +28,7 @@ WORDS = {
 }
 
 
-class UpsertOperator(RendersDate, BaseSQLOperator):
+class UpsertOperator(LoadOperator):
     """Insert the rows whose keys a table does not have, and update those that it has, all at once.
 
     The rows fill a temporary table first. There their keys are looked at and the checks run, before the table is
@@ -81,9 +75,7 @@ class UpsertOperator(RendersDate, BaseSQLOperator):
     """
 
     template_fields: Sequence[str] = ("conn_id", "table", *sources.TEMPLATED, "database", "hook_params")
-    template_ext: Sequence[str] = (".sql",)
     template_fields_renderers: ClassVar[dict[str, str]] = {"sql": "sql"}
-    shallow_copy_attrs: Sequence[str] = ("rows",)
     ui_color = "#d5e8f0"
 
     def __init__(
@@ -116,18 +108,13 @@ class UpsertOperator(RendersDate, BaseSQLOperator):
         retry_on_failure: bool = True,
         **kwargs: Any,
     ) -> None:
-        super().__init__(conn_id=conn_id, database=database, retry_on_failure=retry_on_failure, **kwargs)
-        self.table = table
+        super().__init__(
+            table=table, sql=sql, rows=rows, s3_uri=s3_uri, columns=columns, copy_options=copy_options,
+            iam_role=iam_role, aws_conn_id=aws_conn_id, checks=checks, fail_on=fail_on, explain=explain,
+            ledger_schema=ledger_schema, lock_timeout=lock_timeout, exchange_timeout=exchange_timeout,
+            conn_id=conn_id, database=database, retry_on_failure=retry_on_failure, **kwargs,
+        )  # fmt: skip
         self.keys = keys
-        self.sql: Any = sql
-        self.rows = rows
-        self.s3_uri = s3_uri
-        self.columns = columns
-        self.copy_options = copy_options
-        self.iam_role = iam_role
-        self.aws_conn_id = aws_conn_id
-        self.checks = checks
-        self.fail_on = fail_on
         self.strategy = strategy
         self.on_duplicate_keys = on_duplicate_keys
         self.order_by = order_by
@@ -135,13 +122,6 @@ class UpsertOperator(RendersDate, BaseSQLOperator):
         self.skip_unchanged = skip_unchanged
         self.update_columns = update_columns
         self.insert_columns = insert_columns
-        self.explain = explain
-        self.ledger_schema = ledger_schema
-        self.lock_timeout = lock_timeout
-        self.exchange_timeout = exchange_timeout
-        self._session: DbApiSession | None = None
-        if isinstance(rows, XComArg):
-            self.template_fields = (*self.template_fields, "rows")
         self._validate()
 
     def _validate(self) -> None:
@@ -149,17 +129,12 @@ class UpsertOperator(RendersDate, BaseSQLOperator):
 
         :raises SpecError: naming the argument
         """
-        common.require_connection(self)
-        common.checked_table(self.table)
-        sources.SourceArguments.of(self).check()
+        super()._validate()
         for name, words in WORDS.items():
             value = getattr(self, name)
             if value not in words:
                 raise SpecError(f"{name} is {value!r}", hint=did_you_mean(str(value), words))
         self._validate_columns()
-        one_of(FailOn, self.fail_on, "fail_on")
-        self._settings()
-        self._checks = checks_from(() if self.checks is None else self.checks, folders=common.search_folders(self))
 
     def _validate_columns(self) -> None:
         sources.names(self.keys, "keys", empty=False, twice=False)
@@ -178,37 +153,9 @@ class UpsertOperator(RendersDate, BaseSQLOperator):
     def _order(self) -> Any:
         return [self.order_by] if isinstance(self.order_by, str) else self.order_by
 
-    def _settings(self) -> Settings:
-        return Settings(
-            lock_timeout=seconds(self.lock_timeout, "lock_timeout"),
-            exchange_timeout=seconds(self.exchange_timeout, "exchange_timeout"),
-        )
-
-    def execute(self, context: Context) -> dict[str, Any]:
-        """Stage, look at the keys, check, write."""
-        try:
-            outcome = self._upsert(context)
-        except DataQualityError as error:
-            if isinstance(error, ChecksFailed) and error.summary is not None:
-                self.check_results = common.check_results(error.summary, Table.parse(self.table))
-            common.fail(self, error)
-        summary = outcome.as_dict()
-        self.check_results = common.check_results(outcome.summary, outcome.table)
-        common.attach_to_outlets(context, summary, ruleset=common.ruleset_name(self.checks))
-        return summary
-
-    def on_kill(self) -> None:
-        """Cancel the statement that runs, so that the task ends now and leaves nothing behind."""
-        if self._session is not None:
-            self._session.cancel()
-
     def dry_run(self) -> None:
         """Log what would be done, if each row had each key and every column were as simple. Connects to nothing."""
-        source = self.sql or self.s3_uri or type(self.rows).__name__
-        self.log.info("Would upsert into %s by %s, strategy=%s, of\n%s", self.table, ", ".join(self.keys),
-                      self.strategy, source)  # fmt: skip
-        for check in self._checks:
-            self.log.info("Would check %s: %s [%s]", check.name, check.expect, check.severity)
+        self._dry_run("Would upsert into %s by %s, strategy=%s", self.table, ", ".join(self.keys), self.strategy)
         update = self.update_columns or ["…"]
         insert = self.insert_columns or [*self.keys, *update]
         table = Table("target") if common.is_template(self.table) else Table.parse(self.table)
@@ -220,7 +167,7 @@ class UpsertOperator(RendersDate, BaseSQLOperator):
             for strategy in sql.strategies if self.strategy == "auto" else {self.strategy} & {*sql.strategies}:
                 self.log.info("On %s by %s it would run\n%s", name, strategy, plans.apply(sql, change, strategy))
 
-    def _upsert(self, context: Context) -> Outcome:
+    def _load(self, context: Context) -> Outcome:
         work = self._work(context)
         hook = self.get_db_hook()
         if not dialect_for(hook.conn_type).strategies:
@@ -234,12 +181,10 @@ class UpsertOperator(RendersDate, BaseSQLOperator):
             return upsert(session, ledger, work, common.run_identity(context))
 
     def _work(self, context: Context) -> Upsert:
-        if not context:  # else what looks like a template is text that Airflow left
-            names = ("table", *sources.TEMPLATED)
-            common.refuse_templates({name: getattr(self, name) for name in names})
+        source = self._source(context)
         return Upsert(
             table=Table.parse(self.table),
-            source=sources.SourceArguments.of(self).source(common.search_folders(self)),
+            source=source,
             keys=tuple(self.keys),
             checks=common.render_checks(self, self._checks, context),
             fail_on=FailOn(self.fail_on),

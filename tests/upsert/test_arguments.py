@@ -58,6 +58,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({**S3, "copy_options": ["CSV -- x"]}, "copy_options holds 'CSV -- x', which is more than"),
     ({**S3, "copy_options": ["DELIMITER '"]}, "copy_options holds \"DELIMITER '\", which is more than"),
     ({**S3, "copy_options": ["FORMT CSV"]}, "copy_options: unknown parameter 'FORMT CSV'\nHint: did you mean 'FORMAT'"),
+    ({**SELECT, "checks": [{"check": "skew_rows", "condition": {"leq_to": 2}}]}, "checks[0]: skew_rows is of a stored"),
     ({**S3, "copy_options": ["CSV", "MAXERROR 5"]}, "MAXERROR in copy_options skips bad rows silently"),
     ({**S3, "copy_options": ["CSV NOLOAD"]}, "NOLOAD in copy_options loads nothing"),
     ({**S3, "copy_options": ["IAM_ROLE DEFAULT"]}, "IAM_ROLE in copy_options is an argument of its own"),
