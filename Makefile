@@ -24,8 +24,14 @@ $(STAMP): pyproject.toml constraints.txt
 demo: $(STAMP)  ## Publish ten days of flights through Airflow into Postgres, block the corrupted one
 	$(BIN)/python -m airflow_dataquality.demo
 
-test: $(STAMP)  ## Run the tests
+# Side by side, but for those that start processes of their own and kill them.
+test: $(STAMP)  ## Run the tests, or with PYTEST_ARGS those
+ifdef PYTEST_ARGS
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+else
+	$(BIN)/python -m pytest -n 2 --ignore=tests/reliability
+	$(BIN)/python -m pytest tests/reliability
+endif
 
 test-matrix: $(STAMP)  ## Run the tests on the oldest and newest Airflow and every Python found
 	$(BIN)/python tests/matrix.py $(PYTEST_ARGS)

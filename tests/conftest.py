@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import re
 import sqlite3
 import tempfile
 import urllib.request
@@ -168,4 +169,6 @@ def redshift(
     }
     monkeypatch.setenv("AIRFLOW_CONN_REDSHIFT", json.dumps(connection))
     yield warehouse
+    shown = re.compile(rf"access_key|secret|session_token|{_redshift_double.password}", re.IGNORECASE)
+    assert not [sql for sql in _redshift_double.statements if shown.search(sql)]
     _redshift_double.drop_database(database)

@@ -95,8 +95,8 @@ def test_wrong_passwords_and_unknown_users_are_refused(redshift: RedshiftWarehou
 
 
 def test_a_user_made_by_a_statement_can_connect(connect: Callable[..., Run]) -> None:
-    connect(SUPERUSER)("CREATE USER reader PASSWORD 'Secret1'")
-    assert connect("reader", password="Secret1")("SELECT current_user") == [["reader"]]  # noqa: S106
+    connect(SUPERUSER)("CREATE USER reader PASSWORD 'Reader1'")
+    assert connect("reader", password="Reader1")("SELECT current_user") == [["reader"]]  # noqa: S106
 
 
 def test_a_backslash_escapes_in_a_literal(run: Run) -> None:
