@@ -103,7 +103,7 @@ def _facts(word: str, kind: Kind) -> Iterator[str]:
     elif word == "check_statement":
         yield "Without a condition: `equal_to: 1`."
     if kind.compares:
-        yield "Only in `StageCheckExchangeOperator`. Skipped if production holds nothing to compare with."
+        yield "Only in the operators that load. Skipped if production holds nothing to compare with."
     elif kind.health:
         yield "Only in `DataQualityCheckOperator`. Skipped if the database says nothing of it, as of an empty table."
     elif not kind.counts_empty:

@@ -62,7 +62,7 @@ def warehouse(
     postgres.drop_database(database)
 
 
-@pytest.fixture(params=["postgres", "redshift", "sqlite"])
+@pytest.fixture(params=["postgres", pytest.param("redshift", marks=pytest.mark.live), "sqlite"])
 def database(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
     """Each database on which a behaviour is proven, one after the other."""
     from airflow_dataquality.dialects import dialect_for

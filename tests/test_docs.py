@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
+import json
+import os
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
@@ -18,16 +21,22 @@ from airflow.providers.common.compat.sdk import AirflowException
 from airflow_dataquality import errors, examples, maintenance
 from airflow_dataquality.checks import check
 from airflow_dataquality.demo import dags
+from airflow_dataquality.dialects import dialect_for
 from airflow_dataquality.engine.ledger import TABLES
 from airflow_dataquality.operators.check import DataQualityCheckOperator
+from airflow_dataquality.operators.redshift_upsert import RedshiftUpsertOperator
 from airflow_dataquality.operators.stage_check_exchange import StageCheckExchangeOperator
+from airflow_dataquality.operators.upsert import UpsertOperator
 from airflow_dataquality.spec import checks_from
 from airflow_dataquality.vocabulary import KINDS, WRITABLE
 from support import Warehouse
 
+if TYPE_CHECKING:
+    from redshift_double import RedshiftWarehouse
+
 ROOT = Path(__file__).parent.parent
 PAGES = ROOT / "docs" / "pages"
-OPERATORS = [StageCheckExchangeOperator, DataQualityCheckOperator]
+OPERATORS = [StageCheckExchangeOperator, UpsertOperator, RedshiftUpsertOperator, DataQualityCheckOperator]
 
 FENCE = re.compile(r"^(?P<indent> *)```(?P<language>\w+)\n(?P<body>.*?)^(?P=indent)```$", re.DOTALL | re.MULTILINE)
 
@@ -131,7 +140,7 @@ def test_messages_that_are_explained_are_messages_of_the_package() -> None:
     messages = re.findall(r"^### (.+)$", ours, re.MULTILINE)
     assert len(messages) > 10
     for message in messages:
-        for part in re.split(r"…|'swap'|row_count is 0, expected > 0|: (?=rolled)|: (?=missing)", message):
+        for part in re.split(r"…|'swap'|row_count is 0, expected > 0|: (?=rolled)|: (?=missing)|(?<=it), ", message):
             words = part.strip(" ():,;")
             assert words in source, f"{message}: nothing says {words!r}"
 
@@ -162,7 +171,7 @@ def flights(warehouse: Warehouse) -> Warehouse:
 @pytest.fixture
 def readme_operator(tmp_path: Path) -> Any:
     """The operator of the README's DAG, from a DAG folder beside the examples' files."""
-    (code,) = blocks((ROOT / "README.md").read_text(encoding="utf-8"), "python")
+    code, _ = blocks((ROOT / "README.md").read_text(encoding="utf-8"), "python")
     examples.copy(tmp_path)
     file = tmp_path / "readme.py"
     file.write_text(code, encoding="utf-8")
@@ -342,3 +351,240 @@ def test_tolerance_is_in_percent_in_rules_and_a_fraction_in_the_operators_dicts(
     (rule,) = checks_from({"check": "row_count", "condition": {"equal_to": 100, "tolerance": 10}})
     (column,) = checks_from({"distance": {"min": {"equal_to": 100, "tolerance": 0.1}}})
     assert str(rule.expect) == str(column.expect) == "between 90 and 110"
+
+
+# -- upserts
+
+
+def made(code: str, **names: Any) -> Any:
+    """The operator that a snippet makes."""
+    operators = {operator.__name__: operator for operator in OPERATORS}
+    return eval(code.strip(), {**operators, "check": check, **names})  # noqa: S307 - our own page
+
+
+@pytest.fixture
+def customers(flights: Warehouse) -> Warehouse:
+    """The table of the pages' examples."""
+    with flights.connect() as connection:
+        connection.execute(
+            "CREATE TABLE analytics.customers (customer_id bigint PRIMARY KEY, email text NOT NULL, city text, "
+            "updated_at timestamptz NOT NULL DEFAULT now(), loaded_at timestamptz DEFAULT now());"
+            "CREATE TABLE analytics.bare (customer_id bigint, email text)"
+        )
+    return flights
+
+
+def upsert(table: str = "analytics.customers", conn_id: str = "warehouse", **arguments: Any) -> dict[str, Any]:
+    operator = UpsertOperator(task_id="upsert", conn_id=conn_id, table=table, keys=["customer_id"], **arguments)
+    return operator.execute({})
+
+
+def test_the_readmes_upsert_runs(customers: Warehouse) -> None:
+    _, code = blocks((ROOT / "README.md").read_text(encoding="utf-8"), "python")
+    row = {"customer_id": 1, "email": "a@example.com", "updated_at": "2024-01-01"}
+    operator = made(code, changed_customers=lambda: iter([[row, {**row, "updated_at": "2024-01-02"}]]))
+    summary = operator.execute({})
+    assert (summary["inserted"], summary["duplicates"], summary["passed"]) == (1, 1, 1)
+
+
+ROW = {"customer_id": 1, "email": ""}
+SAID: list[dict[str, Any]] = [
+    {"rows": [{**ROW, "customer_id": key} for key in (7, 7, None, 9)]},
+    {"rows": [ROW], "checks": [check("empty_count", "email", equal_to=0), check("row_count", greater_than=0)]},
+    {"rows": [ROW], "strategy": "delete_insert"},
+    {"rows": [{"customer_id": 1, "city": ""}]},
+]
+
+
+@pytest.mark.parametrize("arguments", SAID, ids=["keys", "checks", "strategy", "columns"])
+def test_what_the_page_on_upserts_shows_is_what_is_said(customers: Warehouse, arguments: dict[str, Any]) -> None:
+    with pytest.raises(AirflowException) as error:
+        upsert(**arguments)
+    assert f"{error.value}\n" in blocks(page("guides/upsert.md"), "text")
+
+
+def test_the_log_on_the_page_is_what_is_logged(customers: Warehouse, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO", logger="airflow_dataquality"):
+        upsert("analytics.bare", rows=[ROW])
+    (shown,) = [block for block in blocks(page("guides/upsert.md"), "text") if block.startswith("No on_conflict")]
+    assert shown.splitlines() == [line for line in caplog.messages if line in shown]
+
+
+def test_the_page_on_upserts_lists_the_strategies_in_their_order() -> None:
+    table = re.findall(r"^\| (?:first|then) \| (.*) \|$", page("guides/upsert.md"), re.MULTILINE)
+    columns = zip(*(row.split(" | ") for row in table), strict=True)
+    listed = [[re.findall(r"`(\w+)`", cell)[0] for cell in column if cell != "–"] for column in columns]
+    assert listed == [list(dialect_for(name).strategies) for name in ("postgres", "redshift", "sqlite")]
+
+
+def test_what_an_upsert_returns_is_on_the_page(customers: Warehouse) -> None:
+    _, _, text = page("guides/upsert.md").partition("## What it returns")
+    own = {"table", "rows_staged", "inserted", "updated", "unchanged", "duplicates", "null_keys_dropped", "strategy"}
+    returned = upsert(rows=[ROW])
+    assert own <= returned.keys()
+    assert not [word for word in own if f"`{word}`" not in text]
+
+
+def test_the_grants_for_an_upsert_are_enough(customers: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    (grants,) = [block for block in blocks(page("guides/database.md"), "sql") if "upserter" in block]
+    with customers.connect() as connection:
+        connection.execute("CREATE ROLE upserter LOGIN PASSWORD 'upserter'")
+        try:
+            connection.execute(grants)
+            monkeypatch.setenv("AIRFLOW_CONN_UPSERTER", re.sub(r"//[^@]*@", "//upserter:upserter@", customers.uri))
+            for strategy in ("on_conflict", "merge", "update_insert"):
+                assert upsert(rows=[ROW], conn_id="upserter", strategy=strategy)["strategy"] == strategy
+        finally:
+            connection.execute("DROP OWNED BY upserter CASCADE; DROP ROLE upserter")
+
+
+def test_an_upsert_and_a_publication_follow_each_other(flights: Warehouse) -> None:
+    rows = "SELECT n AS customer_id, '{}' AS email FROM generate_series({}, {}) AS n"
+    with flights.connect() as connection, ThreadPoolExecutor(2) as pool:
+        connection.execute("CREATE TABLE analytics.bare (customer_id bigint, email text)")
+        for _ in range(3):
+            publication = StageCheckExchangeOperator(
+                task_id="p", conn_id="warehouse", table="analytics.bare", sql=rows.format("published", 1, 40),
+                exchange="overwrite",
+            )  # fmt: skip
+            upserting = pool.submit(upsert, "analytics.bare", sql=rows.format("upserted", 20, 60))
+            publication.execute({})
+            upserting.result()
+            found = dict(connection.execute("SELECT email, count(*) FROM analytics.bare GROUP BY 1").fetchall())
+            assert found in ({"published": 40}, {"published": 19, "upserted": 41})
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        {"rows": [{"n": 1, "a": "x"}, {"a": "y", "n": 2}]},
+        {"rows": [(1, "x"), (2, "y")], "columns": ["n", "a"]},
+        {"rows": lambda: iter([[(1, "x")], [(2, "y")]]), "columns": ["n", "a"]},
+    ],
+    ids=["mappings", "sequences", "batches"],
+)
+def test_the_sources_of_the_page_on_publishing(flights: Warehouse, source: dict[str, Any]) -> None:
+    def publish_rows() -> int:
+        operator = StageCheckExchangeOperator(task_id="p", conn_id="warehouse", table="analytics.n", **source)
+        return int(operator.execute({})["rows"])
+
+    with pytest.raises(AirflowException, match=r"the table does not exist, and .* does not tell of which type"):
+        publish_rows()
+    with flights.connect() as connection:
+        connection.execute("CREATE TABLE analytics.n (a text, n int)")
+        assert publish_rows() == 2
+        assert connection.execute("SELECT n, a FROM analytics.n ORDER BY n").fetchall() == [(1, "x"), (2, "y")]
+
+
+# -- Redshift
+
+
+def test_the_operators_of_the_page_on_redshift_can_be_made() -> None:
+    snippets = blocks(page("guides/redshift.md"), "python")
+    upserting, health = (made(code) for code in snippets)
+    assert isinstance(upserting, RedshiftUpsertOperator)
+    assert len(health.checks) == 4
+
+
+def test_the_warnings_of_slow_steps_are_on_the_page() -> None:
+    text = page("guides/redshift.md")
+    for step, advice in dialect_for("redshift").slow_steps.items():
+        assert f"| `{step}` | {advice} |" in text
+
+
+def test_the_queries_of_the_page_on_redshift_run(redshift: RedshiftWarehouse) -> None:
+    def publish_day(day: str, **arguments: Any) -> dict[str, Any]:
+        operator = StageCheckExchangeOperator(
+            task_id="publish", conn_id="redshift", table="public.customer_order", partition={"ds": day},
+            sql=f"SELECT CAST('{day}' AS DATE) AS ds, 1 AS order_id", **arguments,
+        )  # fmt: skip
+        return operator.execute({})
+
+    publish_day("2024-01-01")
+    with pytest.raises(AirflowException, match="was not published") as blocked:
+        publish_day("2024-01-02", checks=[check("row_count", greater_than=1)])
+    with redshift.connect() as connection, connection.cursor() as cursor:
+        answers = []
+        for query in blocks(page("guides/redshift.md"), "sql"):
+            cursor.execute(query)
+            answers.append([tuple(row) for row in cursor.fetchall()])
+        cursor.execute("SELECT table_id FROM sys_load_error_detail ORDER BY start_time DESC")
+    ((schema, name, _),), ((_, day, mode, *_),) = answers
+    assert f"{schema}.{name}" in str(blocked.value)
+    assert (day, mode) == ("2024-01-01", "create")
+
+
+def test_not_null_is_enforced_where_the_page_says(redshift: RedshiftWarehouse) -> None:
+    with redshift.connect() as connection, connection.cursor() as cursor:
+        cursor.execute("CREATE TABLE public.t (customer_id INT NOT NULL, email VARCHAR(9) NOT NULL)")
+    with pytest.raises(AirflowException, match="the SELECT failed"):
+        StageCheckExchangeOperator(
+            task_id="p", conn_id="redshift", table="public.t", sql="SELECT 1 AS customer_id, NULL AS email"
+        ).execute({})
+    with pytest.raises(AirflowException, match=r"could not be upserted into public\.t by delete_insert"):
+        upsert("public.t", "redshift", rows=[{"customer_id": 1, "email": None}])
+
+
+SALES = """
+CREATE TABLE public.region (region INT PRIMARY KEY);
+CREATE TABLE public.sales (
+  id INT NOT NULL DEFAULT 5, region INT ENCODE zstd, CONSTRAINT one UNIQUE (id),
+  CONSTRAINT two FOREIGN KEY (region) REFERENCES public.region (region)
+) DISTKEY (id) SORTKEY (region);
+CREATE ROLE analysts;
+CREATE USER ann PASSWORD DISABLE;
+GRANT SELECT ON public.sales TO ROLE analysts;
+GRANT SELECT (id) ON public.sales TO ann;
+ALTER TABLE public.sales OWNER TO etl
+"""
+CATALOG = """
+SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint WHERE conname IN ('one', 'two') ORDER BY 1;
+SELECT privilege_type FROM svv_relation_privileges WHERE relation_name = 'sales' AND identity_name = 'analysts';
+SELECT column_name FROM svv_column_privileges WHERE relation_name = 'sales' AND identity_name = 'ann';
+SELECT "column", encoding, distkey, sortkey, "notnull" FROM pg_table_def WHERE tablename = 'sales' ORDER BY 1
+"""
+
+
+def on_redshift(redshift: RedshiftWarehouse, statements: str) -> list[list[Any]]:
+    """Run statements as the superuser; the rows of each."""
+    answers = []
+    with redshift.connect("awsuser") as connection, connection.cursor() as cursor:
+        for statement in statements.split(";"):
+            cursor.execute(statement)
+            answers.append([tuple(row) for row in cursor.fetchall()] if cursor.description else [])
+    return answers
+
+
+def exchange_sales(mode: str) -> str:
+    operator = StageCheckExchangeOperator(
+        task_id="s", conn_id="redshift", table="public.sales", sql="SELECT 1 AS id, 1 AS region", exchange=mode
+    )
+    return str(operator.execute({})["exchange"])
+
+
+def test_what_the_page_says_of_a_swap_on_redshift(redshift: RedshiftWarehouse) -> None:
+    on_redshift(redshift, SALES)
+    before = on_redshift(redshift, CATALOG)
+    assert all(before)
+    assert exchange_sales("swap") == "swap"
+    assert on_redshift(redshift, CATALOG) == before
+    on_redshift(redshift, "CREATE TABLE public.line (id INT REFERENCES public.sales (id))")
+    with pytest.raises(AirflowException, match=r"foreign key .* of line refers to it"):
+        exchange_sales("swap")
+
+
+def test_a_policy_stands_in_the_way_of_a_superusers_swap(
+    redshift: RedshiftWarehouse, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    login = {**json.loads(os.environ["AIRFLOW_CONN_REDSHIFT"]), "login": "awsuser"}
+    monkeypatch.setenv("AIRFLOW_CONN_REDSHIFT", json.dumps(login))
+    assert [exchange_sales("auto") for _ in range(2)] == ["create", "swap"]
+    with redshift.superuser() as eyes:
+        eyes.execute(
+            "ALTER VIEW rs.svv_attached_masking_policy RENAME TO no_policies; CREATE VIEW "
+            "rs.svv_attached_masking_policy AS SELECT 'hide'::text AS policy_name, 'public'::text AS schema_name, "
+            "'sales'::text AS table_name"
+        )
+    with caplog.at_level("INFO", logger="airflow_dataquality"):
+        assert exchange_sales("auto") == "overwrite"
+    assert "masking policy hide" in caplog.text

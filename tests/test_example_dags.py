@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
+import json
+import os
 from collections.abc import Callable, Iterator
-from datetime import date
-from typing import Any
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
@@ -13,6 +16,9 @@ from airflow_dataquality import examples, maintenance
 from airflow_dataquality.demo import flights, report
 from airflow_dataquality.demo.postgres import EmbeddedPostgres
 from support import Warehouse
+
+if TYPE_CHECKING:
+    from redshift_double import RedshiftWarehouse
 
 DAY = date(2013, 2, 8)
 NEXT_DAY = date(2013, 2, 9)
@@ -98,11 +104,143 @@ def test_checks_a_table_that_exists(outcome: Callable[[str, date], report.Outcom
     assert (checked.status, checked.rows, checked.failed) == ("checked", 930, 0)
 
 
+def returned(run: Any, task: str) -> dict[str, Any]:
+    """What a task of the run returned, from its XCom."""
+    from airflow.models.xcom import XComModel
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    with create_session() as session:
+        query = select(XComModel).filter_by(run_id=run.run_id, dag_id=run.dag_id, task_id=task, key="return_value")
+        value: dict[str, Any] = XComModel.deserialize_value(session.scalars(query).one())
+    return value
+
+
+def counts(run: Any, task: str) -> dict[str, int]:
+    words = ("rows_staged", "inserted", "updated", "unchanged", "duplicates", "null_keys_dropped")
+    outcome = returned(run, task)
+    return {word: outcome[word] for word in words if outcome[word]}
+
+
+def test_upserts_rows_of_python_and_of_a_select(warehouse: Warehouse, run_dag: RunDag) -> None:
+    first = run_dag("upsert_customers", DAY)
+    assert counts(first, "upsert_customers") == {"rows_staged": 120, "inserted": 120}
+    aircraft = counts(first, "upsert_aircraft")
+    assert aircraft["inserted"] == len(rows(warehouse, "analytics.aircraft")) == 397
+    assert sum(aircraft.values()) == 2 * aircraft["rows_staged"]
+    before = rows(warehouse, "analytics.customers")
+    again = run_dag("upsert_customers", DAY)
+    assert counts(again, "upsert_customers") == {"rows_staged": 120, "unchanged": 120}
+    assert rows(warehouse, "analytics.customers") == before
+    assert returned(again, "upsert_customers")["strategy"] == "on_conflict"
+    next_day = run_dag("upsert_customers", NEXT_DAY)
+    assert counts(next_day, "upsert_customers") == {"rows_staged": 120, "updated": 120}
+    assert counts(next_day, "upsert_aircraft")["updated"] == 54
+
+
+def test_an_older_day_leaves_newer_rows_alone(warehouse: Warehouse, run_dag: RunDag) -> None:
+    for day in (DAY, NEXT_DAY):
+        assert run_dag("upsert_customers", day).state == "success"
+    in_order = rows(warehouse, "analytics.aircraft")
+    with warehouse.connect() as connection:
+        connection.execute("TRUNCATE analytics.aircraft")
+    for day in (NEXT_DAY, DAY):
+        assert run_dag("upsert_customers", day).state == "success"
+    assert rows(warehouse, "analytics.aircraft") == in_order
+
+
+SECRETS = {
+    "AWS_ACCESS_KEY_ID": "AKIANOTTOBESEEN",
+    "AWS_SECRET_ACCESS_KEY": "not-to-be-seen",
+    "PASSWORD": "nor-this-one",
+}
+
+
+@pytest.fixture
+def lake(redshift: RedshiftWarehouse, s3: Any, monkeypatch: pytest.MonkeyPatch) -> RedshiftWarehouse:
+    """A day's files in S3, and secrets wherever a deployment has some."""
+    customers = {
+        "a": ("a@example.com", "Bonn", 8),
+        "b": (None, "Oslo", 9),
+        "c": ("c@example.com", None, 10),
+    }
+    put_parquet(s3, "2013-02-08", [(key, *values) for key, values in customers.items()])
+    put_parquet(s3, "2013-02-09", [("b", "old@example.com", "Oslo", 7), ("b", "b@example.com", "Rome", 11),
+                                   ("c", "c@example.com", None, 10), ("d", "d@example.com", "Riga", 12)])  # fmt: skip
+    for day, orders in {"2013-02-08": "1,{0},a,10.50\n2,{0},b,0\n", "2013-02-09": "3,{0},nobody,5\n"}.items():
+        body = "order_id,ds,customer_uuid,amount\n" + orders.format(day)
+        s3.put_object(Bucket="lake", Key=f"orders/{day}/part-0.csv", Body=body.encode())
+    connection = json.loads(os.environ["AIRFLOW_CONN_AWS_DEFAULT"])
+    keys = {"login": SECRETS["AWS_ACCESS_KEY_ID"], "password": SECRETS["AWS_SECRET_ACCESS_KEY"]}
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(connection | keys))
+    for name, value in SECRETS.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("AIRFLOW_CONN_REDSHIFT_DEFAULT", os.environ["AIRFLOW_CONN_REDSHIFT"])
+    return redshift
+
+
+def put_parquet(s3: Any, day: str, customers: list[tuple[Any, ...]]) -> None:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    uuids, emails, cities, hours = zip(*customers, strict=True)
+    times = [datetime.fromisoformat(f"2013-02-08T{hour:02}:00:00") for hour in hours]
+    columns = {
+        "customer_uuid": uuids,
+        "email": emails,
+        "city": cities,
+        "updated_at": pa.array(times, pa.timestamp("us")),
+    }
+    file = io.BytesIO()
+    parquet.write_table(pa.table(columns), file)
+    s3.put_object(Bucket="lake", Key=f"customers/{day}/part-0.parquet", Body=file.getvalue())
+
+
+def on_redshift(redshift: RedshiftWarehouse, query: str) -> list[tuple[Any, ...]]:
+    with redshift.connect() as connection, connection.cursor() as cursor:
+        cursor.execute(query)
+        return [tuple(row) for row in cursor.fetchall()]
+
+
+def test_loads_files_from_s3_into_redshift(
+    lake: RedshiftWarehouse, run_dag: RunDag, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with caplog.at_level("DEBUG", logger="airflow_dataquality"), caplog.at_level("INFO"):
+        first = run_dag("redshift_customers", DAY)
+        second = run_dag("redshift_customers", NEXT_DAY)
+    assert first.state == "success"
+    assert counts(first, "upsert_customers") == {"rows_staged": 3, "inserted": 3}
+    assert returned(first, "upsert_customers")["warned_rules"] == ["null_ratio(email)"]
+    assert counts(second, "upsert_customers") == {
+        "rows_staged": 4, "inserted": 1, "updated": 1, "unchanged": 1, "duplicates": 1
+    }  # fmt: skip
+    assert on_redshift(lake, "SELECT customer_uuid, email, city FROM public.customer ORDER BY 1") == [
+        ("a", "a@example.com", "Bonn"),
+        ("b", "b@example.com", "Rome"),
+        ("c", "c@example.com", None),
+        ("d", "d@example.com", "Riga"),
+    ]
+    published = returned(first, "publish_orders")
+    assert {key: published[key] for key in ("rows", "exchange", "partition", "passed")} == {
+        "rows": 2, "exchange": "overwrite", "partition": {"ds": "2013-02-08"}, "passed": 3
+    }  # fmt: skip
+    assert second.state == "failed", "an order of the second day is by a customer that nobody knows"
+    assert on_redshift(lake, "SELECT order_id FROM public.customer_order ORDER BY 1") == [(1,), (2,)]
+    recorded = on_redshift(lake, "SELECT table_name, mode, rows FROM dataquality.publication ORDER BY published_at")
+    assert recorded == [("customer", "upsert", 3), ("customer_order", "overwrite", 2), ("customer", "upsert", 2)]
+    said = "\n".join([*lake.double.statements, caplog.text, *capfd.readouterr()])
+    assert "COPY" in said
+    assert "1 of 3 checks block it" in said, "what the task logs was looked at"
+    assert not [secret for secret in (*SECRETS.values(), lake.double.password) if secret in said]
+
+
 def test_every_example_is_tested() -> None:
     tested = {
         "dq_publish_daily_flights",
         "dq_publish_corrupted_batch",
         "dq_publish_from_yaml",
         "dq_check_existing_table",
+        "upsert_customers",
+        "redshift_customers",
     }
     assert {file.stem for file in examples.files() if file.suffix == ".py"} == tested
