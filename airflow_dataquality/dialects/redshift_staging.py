@@ -26,7 +26,7 @@ class StagingSql(ExchangeSql):
 
     begin = "BEGIN"
     busy = frozenset({"57014"})  # query_canceled, by the timeout that is set for LOCK alone
-    who_locks = "STV_LOCKS"
+    who_locks = "SVV_TRANSACTIONS"
 
     def own(self, table: Table) -> str:
         """The session itself, by https://docs.aws.amazon.com/redshift/latest/dg/r_STV_SESSIONS.html."""

@@ -21,6 +21,7 @@ class Choice:
 
     def __init__(self, session: ExchangeSession, settings: Settings, partition: Partition) -> None:
         self.session, self.sql, self.settings, self.partition = session, session.dialect, settings, partition
+        self._said: set[str] = set()
 
     def modes(self, target: Target) -> list[str]:
         """The modes to try, in order.
@@ -34,8 +35,10 @@ class Choice:
         if wanted == "auto":
             modes = [mode for mode, obstacles in possible.items() if not obstacles]
             for mode, obstacles in possible.items():
-                if obstacles:
-                    log.info("No %s of %s: %s", mode, target.table, "; ".join(obstacles))
+                line = f"No {mode} of {target.table}: {'; '.join(obstacles)}"
+                if obstacles and line not in self._said:
+                    self._said.add(line)
+                    log.info("%s", line)
             if modes:
                 return modes
             raise ExchangeRefused(

@@ -55,7 +55,9 @@ class Keys:
         except DataQualityError:
             raise
         except Exception as error:
-            raise database_error(f"{', '.join(keys)} cannot be compared", error) from error
+            raise database_error(
+                f"{', '.join(keys)} cannot be compared", error, hint="choose keys with an equality"
+            ) from error
         surplus = int(samples[0][-2]) if samples else 0
         nulls = {pattern: rows for pattern, rows in patterns.items() if pattern}
         problems = []
@@ -76,9 +78,9 @@ _Problem = tuple[str, str]
 
 def _null_keys(nulls: dict[frozenset[str], int]) -> _Problem:
     patterns = sorted((sorted(pattern), rows) for pattern, rows in nulls.items())
-    where = "; ".join(f"{' and '.join(pattern)}: {rows:,} rows" for pattern, rows in patterns)
+    where = "; ".join(f"{' and '.join(pattern)}: {rows:,}" for pattern, rows in patterns)
     return (
-        f"{sum(nulls.values()):,} rows have NULL in a key ({where})",
+        f"rows with NULL in a key: {sum(nulls.values()):,} ({where})",
         'on_null_keys="drop" leaves rows without a key out, "match" has NULL equal NULL',
     )
 
@@ -91,7 +93,7 @@ def _shared_keys(keys: Sequence[str], samples: Sequence[Sequence[Any]], surplus:
     )
     more = "; …" if several > len(samples) else ""
     return (
-        f"{surplus:,} surplus rows share {several:,} keys with others: {shown}{more}",
+        f"surplus rows: {surplus:,}, keys shared: {several:,}: {shown}{more}",
         'on_duplicate_keys="keep_last" with order_by= keeps the last row of each key',
     )
 

@@ -46,10 +46,11 @@ class Locks:
                 if reason is None:
                     raise
                 if time.monotonic() + pause > deadline:
+                    done = "locked" if "lock" in reason else "written"
                     raise ExchangeTimeout(
-                        f"{self.partition.table} could not be locked in {self.settings.exchange_timeout:g} s "
+                        f"{self.partition.table} could not be {done} in {self.settings.exchange_timeout:g} s "
                         f"({tries} tries; {reason})",
-                        hint=f"end the transactions that hold it ({self.sql.who_locks}), or raise exchange_timeout",
+                        hint=f"end the transactions in its way ({self.sql.who_locks}), or raise exchange_timeout",
                     ) from error
                 log.info("%s: %s; again in %.2f s", self.partition.table, reason, pause)
             # Readers that queued behind our lock request go first.

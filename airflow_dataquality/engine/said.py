@@ -43,7 +43,16 @@ def said(error: BaseException) -> Said:
     return Said(message.splitlines()[0], str(state) if state else None, detail, hint)
 
 
-def database_error(what: str, error: BaseException) -> TableError:
-    """The database's own message and hint, under our name."""
+_HINTS = {
+    "42501": "grant the right to the connection's user, or use another connection",
+    "57014": "the statement was cancelled: look for a statement_timeout, or for who did it",
+}
+
+
+def database_error(what: str, error: BaseException, *, hint: str | None = None) -> TableError:
+    """The database's own message and hint, under our name.
+
+    :param hint: what to do if neither the database nor the kind of its error says
+    """
     known = said(error)
-    return TableError(f"{what}: {known}", hint=known.hint)
+    return TableError(f"{what}: {known}", hint=known.hint or _HINTS.get(known.sqlstate or "") or hint)

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
-from airflow_dataquality.engine.said import database_error
+from airflow_dataquality.engine.said import database_error, said
 from airflow_dataquality.engine.session import ExchangeSession
 from airflow_dataquality.errors import DataQualityError, SpecError, TableError
 from airflow_dataquality.model import Column, Table
@@ -57,7 +57,7 @@ class Select:
         except DataQualityError:
             raise
         except Exception as error:
-            raise database_error("the SELECT is not valid", error) from error
+            raise database_error("the SELECT is not valid", error, hint="mend the SELECT") from error
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice or "?column?" in names:
             raise TableError(
@@ -72,7 +72,9 @@ class Select:
         except DataQualityError:
             raise
         except Exception as error:
-            raise database_error("the SELECT failed", error) from error
+            raise database_error(
+                "the SELECT failed", error, hint="mend the SELECT, or the rows that it reads"
+            ) from error
 
 
 class Rows:
@@ -130,7 +132,8 @@ class Rows:
         except Exception as error:
             if reader.failed is error:  # the user's own code
                 raise
-            raise database_error(f"the rows cannot be stored (near row {reader.number:,})", error) from error
+            what = f"the rows cannot be stored (near row {reader.number:,})"
+            raise database_error(what, error, hint="give values that fit the types of the table's columns") from error
 
     def _iterate(self) -> Iterator[Any]:
         if callable(self._rows):
@@ -243,10 +246,10 @@ class S3:
         except DataQualityError:
             raise
         except Exception as error:
-            known = database_error(f"COPY from {self.uri} failed", error)
-            raise TableError(
-                known.message, hint=known.hint or "SELECT * FROM sys_load_error_detail says which file and line"
-            ) from error
+            which = "SELECT * FROM sys_load_error_detail says which file and line"
+            nothing = "no file has this prefix: look at s3_uri, and at what writes the files"
+            hint = nothing if "does not exist" in said(error).message else which
+            raise database_error(f"COPY from {self.uri} failed", error, hint=hint) from error
 
 
 def suppliable(columns: Iterable[Column]) -> list[str]:

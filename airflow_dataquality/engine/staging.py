@@ -26,6 +26,7 @@ from airflow_dataquality.plans.names import beside
 
 log = logging.getLogger(__name__)
 
+MADE_HINT = "a load makes a staging table first: look at the rights, the space and the types that this needs"
 STAGE, REJECTED, PREVIOUS = "stage", "rejected", "previous"
 TTL = timedelta(days=7)
 
@@ -125,7 +126,7 @@ def create(session: ExchangeSession, stage: Table, statements: Sequence[str], ma
             session.execute(sql.mark(stage, replace(mark, owner=owner).comment))
             grants = _make_private(session, stage)
     except Exception as error:
-        raise database_error("the staging table cannot be made", error) from error
+        raise database_error("the staging table cannot be made", error, hint=MADE_HINT) from error
     return Stage(stage, owner=owner, default_grants=grants)
 
 

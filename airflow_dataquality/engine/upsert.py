@@ -19,7 +19,7 @@ from airflow_dataquality.engine.locks import Busy, Locks
 from airflow_dataquality.engine.said import database_error, said
 from airflow_dataquality.engine.session import ExchangeSession
 from airflow_dataquality.engine.source import Select
-from airflow_dataquality.engine.staging import oid_of
+from airflow_dataquality.engine.staging import MADE_HINT, oid_of
 from airflow_dataquality.errors import DataQualityError, ExchangeError, TableError
 from airflow_dataquality.model import Partition, Plan, Summary, Table
 from airflow_dataquality.plans import upsert as plans
@@ -138,7 +138,7 @@ class _Upsertion:
         except DataQualityError:
             raise
         except Exception as error:
-            raise database_error("the staging table cannot be made", error) from error
+            raise database_error("the staging table cannot be made", error, hint=MADE_HINT) from error
         return stage
 
     def _distribution(self) -> str | None:
@@ -184,7 +184,9 @@ class _Upsertion:
         except DataQualityError:
             raise
         except Exception as error:
-            raise database_error("the rows to keep cannot be told", error) from error
+            raise database_error(
+                "the rows to keep cannot be told", error, hint="order_by= needs columns with an order"
+            ) from error
         self._ready(kept)
         log.info("%s staged rows have NULL in a key and are dropped, %s are older than another of their key",
                  f"{keys.dropped:,}", f"{keys.surplus:,}")  # fmt: skip
@@ -227,8 +229,9 @@ class _Upsertion:
         except Exception as error:
             if not _spoken(error):  # a lost connection, an interrupt
                 raise
-            known = database_error(f"the rows could not be upserted into {self.found.table} by {strategy}", error)
-            raise ExchangeError(known.message, hint=known.hint or "the table is unchanged: mend the rows") from error
+            what = f"the rows could not be upserted into {self.found.table} by {strategy}"
+            known = database_error(what, error, hint="the table is unchanged: mend the rows")
+            raise ExchangeError(known.message, hint=known.hint) from error
         log.info("Upserted %s rows into %s by %s in %.3f s: %s", f"{rows:,}", self.found.table, strategy,
                  time.monotonic() - started, counts)  # fmt: skip
         return counts

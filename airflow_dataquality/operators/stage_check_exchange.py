@@ -63,8 +63,8 @@ class StageCheckExchangeOperator(LoadOperator):
     :param keep_previous: number of previous versions to keep for ``airflow dq rollback``
     :param on_schema_change: ``fail`` if the SELECT has a column that the table lacks, or ``append_columns``
     :param allow_empty: publish zero rows, too
-    :param lock_timeout: how long readers may queue behind one lock request: seconds, timedelta or "100ms". A lock
-        that is not had by then is asked for again, after a pause
+    :param lock_timeout: how long readers may queue behind one lock request: seconds, timedelta or "100ms"; on Redshift
+        less than 2 seconds count as 2. A lock that is not had by then is asked for again, after a pause
     :param exchange_timeout: how long to keep asking: seconds, timedelta or "5m". After that ``auto`` overwrites, and
         a mode that was insisted on fails
     :param allow_side_effects: names of triggers, rules, foreign keys … that an overwrite may set off

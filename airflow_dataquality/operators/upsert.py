@@ -61,8 +61,8 @@ class UpsertOperator(LoadOperator):
     :param insert_columns: the columns that new rows get; default: all supplied. The others get their defaults
     :param explain: log how the database will run the statements, and warn of what is slow
     :param ledger_schema: schema of the ledger's tables
-    :param lock_timeout: how long readers may queue behind one lock request, where they have to: seconds, timedelta or
-        "100ms". A lock that is not had by then is asked for again, after a pause
+    :param lock_timeout: how long others may queue behind one lock request: seconds, timedelta or "100ms"; less than 2
+        seconds count as 2, as on Postgres no reader has to. A lock that is not had by then is asked for again
     :param exchange_timeout: how long to keep asking: seconds, timedelta or "5m"
     :param database: database to use instead of the connection's
     :param retry_on_failure: False fails the task at once, in spite of ``retries``

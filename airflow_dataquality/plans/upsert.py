@@ -60,6 +60,9 @@ class Counts:
     updated: int = 0
     unchanged: int = 0
 
+    def __str__(self) -> str:
+        return f"{self.inserted:,} inserted, {self.updated:,} updated, {self.unchanged:,} unchanged"
+
     @classmethod
     def of(cls, change: Change, rows: int, tally: Mapping[str, int]) -> Counts:
         """Read the counts of the steps.

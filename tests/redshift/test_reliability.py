@@ -238,7 +238,7 @@ def test_a_table_that_another_keeps_locked_is_waited_for(lab: Lab, caplog: pytes
 
 
 def test_a_table_that_stays_locked_is_given_up(lab: Lab) -> None:
-    with pytest.raises(AirflowException, match=r"could not be locked(.|\n)*STV_LOCKS"):
+    with pytest.raises(AirflowException, match=r"could not be locked(.|\n)*SVV_TRANSACTIONS"):
         locked_meanwhile(lab, 6, exchange_timeout=1)
     assert (lab.orders(), lab.publications()) == (OLD, 0)
 

@@ -88,7 +88,7 @@ def test_keys_that_are_there_twice_or_not_at_all_are_said(redshift: RedshiftWare
     """The peer inserts all of them."""
     before = run(redshift, f"SELECT * FROM {TABLE}")
     with pytest.raises(
-        AirflowException, match=r"1 surplus rows share 1 keys with others: customer_uuid='b' \(2 rows\)"
+        AirflowException, match=r"surplus rows: 1, keys shared: 1: customer_uuid='b' \(2 rows\)"
     ):
         upsert(s3_uri=csv(s3, "b,1,x\nb,2,y\n,3,z\n"), copy_options=["CSV", "EMPTYASNULL"])
     assert run(redshift, f"SELECT * FROM {TABLE}") == before
