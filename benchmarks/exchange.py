@@ -14,6 +14,7 @@ import psycopg
 from airflow_dataquality.engine.ledger import Ledger, Run
 from airflow_dataquality.engine.publish import Load, publish
 from airflow_dataquality.engine.settings import Settings
+from airflow_dataquality.engine.source import Select
 from airflow_dataquality.hooks.session import open_session
 from airflow_dataquality.model import Table
 from benchmarks.measuring import Sent, recorded
@@ -151,9 +152,8 @@ def _select(number: int) -> str:
 
 
 def _publish(number: int, mode: str, table: str, key: dict[str, Any] | None = None) -> list[Sent]:
-    load = Load(
-        Table(table, "bench"), _select(number), key or {}, settings=Settings(mode=mode, lock_timeout=LOCK_TIMEOUT)
-    )
+    settings = Settings(mode=mode, lock_timeout=LOCK_TIMEOUT)
+    load = Load(Table(table, "bench"), Select(_select(number)), key or {}, settings=settings)
     with recorded() as messages, open_session(hook()) as session:
         outcome = publish(session, Ledger(session), load, Run())
     assert outcome.mode == mode

@@ -60,4 +60,4 @@ def test_names_the_benchmarks_there_are() -> None:
         [sys.executable, "-m", "benchmarks", "chekcs"], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert said.returncode == 2
-    assert "unknown benchmark chekcs; there are checks, exchange, publish, parse, import" in said.stderr
+    assert "unknown benchmark chekcs; there are checks, exchange, publish, upsert, parse, import" in said.stderr

@@ -46,10 +46,9 @@ class Locks:
                 if reason is None:
                     raise
                 if time.monotonic() + pause > deadline:
-                    done = "locked" if "lock" in reason else "written"
+                    what = "could not be locked in" if "lock" in reason else "could not be written in"
                     raise ExchangeTimeout(
-                        f"{self.partition.table} could not be {done} in {self.settings.exchange_timeout:g} s "
-                        f"({tries} tries; {reason})",
+                        f"{self.partition.table} {what} {self.settings.exchange_timeout:g} s ({tries} tries; {reason})",
                         hint=f"end the transactions in its way ({self.sql.who_locks}), or raise exchange_timeout",
                     ) from error
                 log.info("%s: %s; again in %.2f s", self.partition.table, reason, pause)

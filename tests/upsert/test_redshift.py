@@ -87,9 +87,7 @@ def test_columns_name_what_the_files_hold(redshift: RedshiftWarehouse, s3: Any) 
 def test_keys_that_are_there_twice_or_not_at_all_are_said(redshift: RedshiftWarehouse, s3: Any) -> None:
     """The peer inserts all of them."""
     before = run(redshift, f"SELECT * FROM {TABLE}")
-    with pytest.raises(
-        AirflowException, match=r"surplus rows: 1, keys shared: 1: customer_uuid='b' \(2 rows\)"
-    ):
+    with pytest.raises(AirflowException, match=r"surplus rows: 1, keys shared: 1: customer_uuid='b' \(2 rows\)"):
         upsert(s3_uri=csv(s3, "b,1,x\nb,2,y\n,3,z\n"), copy_options=["CSV", "EMPTYASNULL"])
     assert run(redshift, f"SELECT * FROM {TABLE}") == before
     outcome = upsert(
