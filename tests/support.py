@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import psycopg
+import pytest
 
 from airflow_dataquality.hooks.session import DbApiSession
 
@@ -31,3 +32,8 @@ class Database:
     @property
     def kind(self) -> str:
         return self.session.dialect.name
+
+
+def on(*kinds: str) -> pytest.MarkDecorator:
+    """Run the test on these databases alone: the others have nothing of the sort."""
+    return pytest.mark.parametrize("database", kinds, indirect=True)

@@ -60,7 +60,7 @@ class RedshiftUpsertSql(CatalogSql, UpsertSql):
         return None
 
     def insert_or_update(self, p: Pairing, insert: Sequence[str], update: Sequence[str], *, changed: bool) -> str:
-        raise NotImplementedError
+        raise AssertionError(f"{type(self).__name__} has no such statement")
 
     def same(self, columns: Sequence[str], one: str, other: str) -> str:
         return UpsertSql.same(self, columns, one, other)

@@ -67,11 +67,11 @@ class UpsertSql(Names):
         options: Sequence[str],
     ) -> str:  # fmt: skip
         """Load files from S3, where ``copies_from_s3``."""
-        raise NotImplementedError
+        raise AssertionError(f"{type(self).__name__} has no such statement")
 
     def copied(self) -> str:
         """How many rows the last COPY loaded."""
-        raise NotImplementedError
+        raise AssertionError(f"{type(self).__name__} has no such statement")
 
     # -- its keys
 
@@ -140,7 +140,7 @@ class UpsertSql(Names):
 
     def insertable(self, table: Table) -> str:
         """Of each column: its name, whether every INSERT must supply it, and whether none may."""
-        raise NotImplementedError
+        raise AssertionError(f"{type(self).__name__} has no such statement")
 
     def unique_keys(self, table: Table) -> str | None:
         """Rows of (index, column, whether it is compared as the column is): the indexes that allow ON CONFLICT."""

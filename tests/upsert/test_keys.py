@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowException
 
-from support import Database
+from support import Database, on
 
 Run = Callable[..., Any]
 
@@ -92,9 +92,8 @@ def test_of_rows_that_came_at_once_the_same_one_is_always_kept(upsert: Run, run_
     assert all(rows == kept[0] for rows in kept)
 
 
-def test_ties_are_decided_for_types_that_cannot_be_sorted(database: Database, upsert: Run, run_sql: Run) -> None:
-    if database.kind != "postgres":
-        pytest.skip("types without an order are Postgres'")
+@on("postgres")
+def test_ties_are_decided_for_types_that_cannot_be_sorted(upsert: Run, run_sql: Run) -> None:
     run_sql("CREATE TABLE j (id int PRIMARY KEY, a int, doc json, place point)")
     rows = [{"id": 1, "a": 1, "doc": {"v": number}, "place": "(1,2)"} for number in range(3)]
     kept = []
@@ -104,9 +103,8 @@ def test_ties_are_decided_for_types_that_cannot_be_sorted(database: Database, up
     assert all(rows == kept[0] for rows in kept)
 
 
-def test_keys_that_cannot_be_compared_are_said(database: Database, upsert: Run, run_sql: Run) -> None:
-    if database.kind != "postgres":
-        pytest.skip("types without equality are Postgres'")
+@on("postgres")
+def test_keys_that_cannot_be_compared_are_said(upsert: Run, run_sql: Run) -> None:
     run_sql("CREATE TABLE j (id json, a int)")
     with pytest.raises(AirflowException, match="id cannot be compared: could not identify an equality operator"):
         upsert("j", sql="SELECT '{}'::json AS id, 1 AS a")
@@ -119,9 +117,8 @@ def test_an_empty_source_is_fine(upsert: Run, run_sql: Run) -> None:
     assert run_sql("SELECT * FROM t") == BEFORE
 
 
-def test_keys_are_equal_where_the_tables_collation_says_so(database: Database, upsert: Run, run_sql: Run) -> None:
-    if database.kind != "sqlite":
-        pytest.skip("elsewhere a stage has the collations of the table")
+@on("sqlite")  # elsewhere a stage has the collations of the table
+def test_keys_are_equal_where_the_tables_collation_says_so(upsert: Run, run_sql: Run) -> None:
     run_sql("CREATE TABLE n (k varchar(9) COLLATE NOCASE, a int)", "INSERT INTO n VALUES ('a', 1)")
     rows = [{"k": "A", "a": 2}, {"k": "a", "a": 3}]
     with pytest.raises(AirflowException, match="surplus rows: 1, keys shared: 1"):

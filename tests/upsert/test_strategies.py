@@ -12,7 +12,7 @@ from airflow.providers.common.compat.sdk import AirflowException
 
 from airflow_dataquality.operators.upsert import UpsertOperator
 from airflow_dataquality.plans.upsert import STRATEGIES
-from support import Database, Warehouse
+from support import Database, Warehouse, on
 
 Run = Callable[..., Any]
 
@@ -84,9 +84,8 @@ def test_rows_that_are_skipped_are_not_written(pg: Any) -> None:
         assert on_postgres(sql=select.replace("1.0", "1.00"), strategy=strategy, skip_unchanged=True)["updated"] == 1
 
 
+@on("postgres", "sqlite")  # the double has no CASE_INSENSITIVE columns
 def test_text_that_a_collation_holds_equal_is_compared_by_bytes(database: Database, upsert: Run, run_sql: Run) -> None:
-    if database.kind == "redshift":
-        pytest.skip("the double has no CASE_INSENSITIVE columns")
     collation = "NOCASE"
     if database.kind == "postgres":
         try:
@@ -261,11 +260,8 @@ def test_keys_alone_insert_what_is_missing(database: Database, upsert: Run, run_
         assert run_sql("SELECT * FROM t") == [(1, 1), (2, None)]
 
 
-def test_what_the_database_refuses_is_said_and_nothing_is_written(
-    upsert: Run, run_sql: Run, database: Database
-) -> None:
-    if database.kind == "redshift":
-        pytest.skip("Redshift has no CHECK")
+@on("postgres", "sqlite")  # Redshift has no CHECK
+def test_what_the_database_refuses_is_said_and_nothing_is_written(upsert: Run, run_sql: Run) -> None:
     run_sql("CREATE TABLE t (id int PRIMARY KEY, a int CHECK (a < 10))", "INSERT INTO t VALUES (1, 1)")
     for strategy in ("auto", "update_insert", "delete_insert"):
         with pytest.raises(AirflowException, match=r"(?s)could not be upserted into .* by .*Hint: "):
