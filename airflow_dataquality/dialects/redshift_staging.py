@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from airflow_dataquality.dialects.postgres_exchange import Detail, ExchangeSql
+from airflow_dataquality.dialects.postgres_dressing import Detail
+from airflow_dataquality.dialects.postgres_exchange import ExchangeSql
 from airflow_dataquality.dialects.postgres_staging import MARK
 from airflow_dataquality.model import Partition, Scalar, Table
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
+import time
+from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
@@ -120,6 +122,29 @@ def test_nothing_changes_when_files_cannot_be_read_or_checks_block(
     with pytest.raises(AirflowException, match=message):
         load(copy_options=["CSV"], checks=[check("row_count", geq_to=100)])
     assert rows(table) == OLD
+
+
+def test_a_slow_copy_keeps_nobody_waiting_and_its_stage_is_not_swept(table: RedshiftWarehouse, s3: Any) -> None:
+    s3.put_object(Bucket="lake", Key="day/part-0", Body=CSV.encode())
+    s3.put_object(Bucket="lake", Key="other/part-0", Body=b"7,2024-01-07,g\n")
+    table.double.inject("slow", when="^COPY .*day/", seconds=3)
+    with ThreadPoolExecutor(1) as pool:
+        slow = pool.submit(load, copy_options=["CSV", "EMPTYASNULL"])
+        while not any(sql.startswith("COPY") for sql in table.double.statements):
+            time.sleep(0.01)
+        load(copy_options=["CSV"], s3_uri="s3://lake/other/")
+        assert not slow.done()
+        assert [key for key, _, _ in rows(table)] == [7]
+        assert slow.result()["rows"] == 2
+    assert rows(table) == NEW
+
+
+@pytest.mark.parametrize("kind", ["1023", "dropped"])
+def test_a_copy_that_is_contradicted_is_done_again(table: RedshiftWarehouse, s3: Any, kind: Any) -> None:
+    s3.put_object(Bucket="lake", Key="day/part-0", Body=CSV.encode())
+    table.double.inject(kind, when="^COPY")
+    assert load(copy_options=["CSV", "EMPTYASNULL"])["rows"] == 2
+    assert rows(table) == NEW
 
 
 def test_a_table_that_does_not_exist_has_no_types(redshift: RedshiftWarehouse, s3: Any) -> None:
