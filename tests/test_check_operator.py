@@ -306,3 +306,11 @@ def test_asset_events_carry_the_summary(flights: Database) -> None:
 def test_an_unknown_database_speaks_ansi() -> None:
     assert dialect_for("trino").name == "ansi"
     assert dialect_for("postgres").name == "postgres"
+
+
+def test_explain_logs_the_plan_of_each_measurement(flights: Database, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO"):
+        operator(flights, checks=CHECKS[:1], explain=True).execute({})
+    plans = [record.getMessage() for record in caplog.records if record.name.endswith("engine.explain")]
+    assert len(plans) == 1
+    assert "COUNT" in plans[0]
