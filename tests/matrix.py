@@ -72,7 +72,7 @@ def run(lane: Lane, python: str, home: Path, arguments: list[str]) -> str:
     subprocess.run(
         [*UV, "venv", "--quiet", "--clear", "--no-python-downloads", "--python", python, str(home)], check=True
     )
-    install = [*UV, "pip", "install", "--quiet", "--python", str(home), "--editable", ".[demo,sqlite,test]"]
+    install = [*UV, "pip", "install", "--quiet", "--python", str(home), "--editable", ".[demo,redshift,sqlite,test]"]
     if subprocess.run([*install, *lane.options()], cwd=ROOT, check=False).returncode:
         return "not installable"
     # Warnings are errors on the newest Airflow: what an old one says of its dependencies cannot be mended here.
