@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
 from airflow_dataquality.hooks.session import DbApiSession
+
+told_to_listeners = pytest.mark.skipif(
+    version("apache-airflow-providers-common-sql").startswith("1."), reason="common.sql has SQLCheckResult since 2.0"
+)
 
 
 @dataclass(frozen=True)
@@ -37,3 +43,27 @@ class Database:
 def on(*kinds: str) -> pytest.MarkDecorator:
     """Run the test on these databases alone: the others have nothing of the sort."""
     return pytest.mark.parametrize("database", kinds, indirect=True)
+
+
+def synced(folder: Path, dag_id: str) -> Any:
+    """The DAG of a file, as Airflow has it after it processed a bundle."""
+    from airflow.models.dagbundle import DagBundleModel
+    from airflow.utils.session import create_session
+
+    try:
+        from airflow.dag_processing import dagbag
+    except ImportError:  # before Airflow 3.2
+        from airflow.models import dagbag
+
+        named = {}
+    else:
+        named = {"bundle_name": "testing"}
+    bag = dagbag.DagBag(dag_folder=str(folder), bundle_path=folder, **named)
+    assert not bag.import_errors
+    with create_session() as session:
+        session.merge(DagBundleModel(name="testing"))
+    if hasattr(dagbag, "sync_bag_to_db"):
+        dagbag.sync_bag_to_db(bag, "testing", None)
+    else:  # Airflow 3.0
+        bag.sync_to_db("testing", None)
+    return bag.dags[dag_id]

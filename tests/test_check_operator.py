@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import DAG, AirflowException, AirflowFailException, Asset
-from airflow.providers.common.sql.operators import sql as sql_operators
 from airflow.sdk.execution_time.context import OutletEventAccessors
 
 from airflow_dataquality.checks import check
@@ -19,7 +18,7 @@ from airflow_dataquality.engine.ledger import Ledger
 from airflow_dataquality.errors import ChecksFailed, DataQualityError, PartitionError, SpecError
 from airflow_dataquality.operators._common import RESULT_KEY
 from airflow_dataquality.operators.check import DataQualityCheckOperator
-from support import Database, Warehouse
+from support import Database, Warehouse, told_to_listeners
 
 CHECKS = (
     check("row_count", greater_than=0),
@@ -88,7 +87,7 @@ def test_a_failure_is_recorded_first_and_says_what(flights: Database) -> None:
     assert task.sql[0].startswith("SELECT\n  COUNT(*)")
 
 
-@pytest.mark.skipif(not hasattr(sql_operators, "SQLCheckResult"), reason="common.sql has SQLCheckResult since 2.0")
+@told_to_listeners
 def test_results_are_kept_for_listeners(flights: Database) -> None:
     task = operator(flights, partition={"ds": date(2013, 2, 2)})
     with pytest.raises(AirflowException):

@@ -15,7 +15,7 @@ from airflow.providers.common.compat.sdk import AirflowException
 
 from airflow_dataquality.operators.stage_check_exchange import StageCheckExchangeOperator
 from publishing import publish, rows
-from support import Warehouse
+from support import Warehouse, synced
 
 Connection = psycopg.Connection[Any]
 
@@ -50,20 +50,6 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "dag.py").write_text(DAG_FILE)
     (tmp_path / "rules.yaml").write_text(RULES)
     return tmp_path
-
-
-def synced(folder: Path, dag_id: str) -> Any:
-    """The DAG of a file, as Airflow has it after it processed a bundle."""
-    from airflow.dag_processing.dagbag import DagBag, sync_bag_to_db
-    from airflow.models.dagbundle import DagBundleModel
-    from airflow.utils.session import create_session
-
-    bag = DagBag(dag_folder=str(folder), bundle_path=folder, bundle_name="testing")
-    assert not bag.import_errors
-    with create_session() as session:
-        session.merge(DagBundleModel(name="testing"))
-    sync_bag_to_db(bag, "testing", None)
-    return bag.dags[dag_id]
 
 
 @pytest.mark.parametrize("day", [datetime(2013, 2, 8, tzinfo=UTC), None], ids=["scheduled", "manual, without a date"])

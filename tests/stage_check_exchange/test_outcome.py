@@ -16,7 +16,7 @@ from airflow_dataquality.checks import check
 from airflow_dataquality.operators.stage_check_exchange import StageCheckExchangeOperator
 from fingerprint import fingerprint
 from publishing import left_beside, publish, rows
-from support import Warehouse
+from support import Warehouse, told_to_listeners
 
 Connection = psycopg.Connection[Any]
 
@@ -90,6 +90,7 @@ def test_a_failing_check_leaves_production_alone(db: Connection) -> None:
     assert ledger(db, "publication", "1") == []
 
 
+@told_to_listeners
 def test_check_results_are_there_for_listeners(db: Connection) -> None:
     operator = StageCheckExchangeOperator(
         task_id="t", conn_id="warehouse", table="w.t", sql=NEW, checks=[NO_NULLS, FEW]

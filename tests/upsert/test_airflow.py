@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from support import Warehouse
+from support import Warehouse, synced
 
 DAG_FILE = """
 from datetime import datetime
@@ -36,20 +36,6 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "dag.py").write_text(DAG_FILE)
     (tmp_path / "rows.sql").write_text(FILE)
     return tmp_path
-
-
-def synced(folder: Path, dag_id: str) -> Any:
-    """The DAG of a file, as Airflow has it after it processed a bundle."""
-    from airflow.dag_processing.dagbag import DagBag, sync_bag_to_db
-    from airflow.models.dagbundle import DagBundleModel
-    from airflow.utils.session import create_session
-
-    bag = DagBag(dag_folder=str(folder), bundle_path=folder, bundle_name="testing")
-    assert not bag.import_errors
-    with create_session() as session:
-        session.merge(DagBundleModel(name="testing"))
-    sync_bag_to_db(bag, "testing", None)
-    return bag.dags[dag_id]
 
 
 def test_in_a_dag_run(warehouse: Warehouse, airflow_db: None, folder: Path) -> None:

@@ -13,7 +13,7 @@ from airflow.providers.common.sql.hooks.sql import DbApiHook
 
 from airflow_dataquality.checks import check
 from airflow_dataquality.operators.upsert import UpsertOperator
-from support import Database
+from support import Database, told_to_listeners
 
 Run = Callable[..., Any]
 
@@ -92,6 +92,7 @@ def test_fail_on_never_writes_all_the_same(upsert: Run) -> None:
     assert (outcome["failed"], outcome["updated"]) == (1, 1)
 
 
+@told_to_listeners
 def test_listeners_and_consumers_are_told(database: Database) -> None:
     asset = Asset("t")
     operator = UpsertOperator(
