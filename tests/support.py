@@ -1,4 +1,4 @@
-"""What several test modules share and pytest's fixtures cannot hold: types."""
+"""What several test modules share and pytest's fixtures cannot hold."""
 
 from __future__ import annotations
 
