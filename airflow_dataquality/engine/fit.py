@@ -77,7 +77,7 @@ def find(session: ExchangeSession, table: Table) -> Found:
     """
     oid, partitioned = None, False
     if isinstance(session.dialect, Postgres):
-        target = locate(session, table)
+        target = locate(session, table, features=False)
         table, oid, partitioned = target.table, target.oid, target.partitioned
     else:
         _refuse_other_kinds(session, table)

@@ -99,11 +99,11 @@ def oid_of(session: ExchangeSession, table: Table) -> int | None:
     return None if not rows or rows[0][0] is None else int(rows[0][0])
 
 
-def features_of(session: ExchangeSession, oid: int) -> Features:
-    """Everything the catalog says of the table now."""
-    return Features.read(
-        row for question in session.dialect.features(oid) for row in question.rows(session.query(question.sql))
-    )
+def features_of(session: ExchangeSession, oid: int, *kinds: str) -> Features:
+    """What the catalog says of the table now: everything, or at least the features of these kinds."""
+    questions = session.dialect.features(oid)
+    asked = [question for question in questions if not kinds or question.kind is None or question.kind in kinds]
+    return Features.read(row for question in asked for row in question.rows(session.query(question.sql)))
 
 
 def name_beside(session: ExchangeSession, table: Table, role: str, run: Run, number: int = 0) -> Table:
@@ -134,7 +134,7 @@ def _make_private(session: ExchangeSession, table: Table) -> list[dict[str, Any]
     """Undo default privileges: what was not checked is nobody's to see."""
     oid = oid_of(session, table)
     assert oid is not None
-    features = features_of(session, oid)
+    features = features_of(session, oid, "relation", "grant")
     owner = features.relation["owner"]
     grants = [grant for grant in features.of("grant").values() if grant["grantee"] != owner]
     for grant in grants:

@@ -18,29 +18,35 @@ _KINDS = {"v": "view", "m": "materialized view", "f": "foreign table", "S": "seq
 
 @dataclass(frozen=True)
 class Target:
-    """The table as it is now. ``oid`` and ``features`` are None if it does not exist."""
+    """The table as it is now. The rest is None if it does not exist.
+
+    :param kind: the catalog's letter for it
+    :param features: what hangs on it, if that was asked for
+    """
 
     table: Table
     oid: int | None = None
+    kind: str | None = None
     features: Features | None = None
 
     @property
     def partitioned(self) -> bool:
-        return self.features is not None and self.features.relation["kind"] == "p"
+        return self.kind == "p"
 
 
 class Changed(ExchangeError):
     """The table is not what the plan was made for: look again."""
 
 
-def locate(session: ExchangeSession, table: Table) -> Target:
+def locate(session: ExchangeSession, table: Table, *, features: bool = True) -> Target:
     """Find the table, and read everything on it.
 
+    :param features: read what hangs on it
     :raises ExchangeRefused: if rows cannot be published into what has that name
     """
     for last in (False, False, False, False, True):
         try:
-            return _locate(session, table)
+            return _locate(session, table, features=features)
         except Exception as error:
             known = said(error)
             moved_on = isinstance(error, Changed) or session.dialect.moved_on(known.sqlstate, str(known))
@@ -49,7 +55,7 @@ def locate(session: ExchangeSession, table: Table) -> Target:
     raise AssertionError("the last attempt returns or raises")
 
 
-def _locate(session: ExchangeSession, table: Table) -> Target:
+def _locate(session: ExchangeSession, table: Table, *, features: bool) -> Target:
     if oid_of(session, table) is None:
         return Target(_qualified(session, table))
     # Without a lock, a table that is exchanged at this moment may have no row in the snapshot, or its old name.
@@ -64,8 +70,9 @@ def _locate(session: ExchangeSession, table: Table) -> Target:
         described = session.query(session.dialect.describe(table))
         if not described:
             raise Changed("it was dropped, or renamed")
-        oid, schema, name = described[0][:3]
-        return Target(Table(name, schema), int(oid), features_of(session, int(oid)))
+        oid, schema, name, kind = described[0][:4]
+        found = features_of(session, int(oid)) if features else None
+        return Target(Table(name, schema), int(oid), kind, found)
 
 
 @contextmanager
