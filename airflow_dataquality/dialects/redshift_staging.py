@@ -14,7 +14,8 @@ _MARKED = """
 SELECT n.nspname, c.relname, m.description
 FROM pg_description AS m JOIN pg_class AS c ON c.oid = m.objoid AND m.objsubid = 0 AND c.relkind = 'r'
 JOIN pg_namespace AS n ON n.oid = c.relnamespace
-WHERE pg_get_userbyid(c.relowner) = current_user AND m.description LIKE {mark}{schema}
+JOIN pg_user AS u ON u.usename = current_user
+WHERE (c.relowner = u.usesysid OR u.usesuper) AND m.description LIKE {mark}{schema}
 ORDER BY n.nspname, c.relname
 """
 
@@ -30,12 +31,18 @@ class StagingSql(ExchangeSql):
     who_locks = "SVV_TRANSACTIONS"
 
     def own(self, table: Table) -> str:
-        """The session itself, by https://docs.aws.amazon.com/redshift/latest/dg/r_STV_SESSIONS.html."""
-        return f"SELECT {_SESSION} FROM stv_sessions WHERE process = pg_backend_pid()"
+        """The session itself, and whose it is: https://docs.aws.amazon.com/redshift/latest/dg/r_STV_SESSIONS.html."""
+        return f"SELECT {_SESSION} || ' ' || current_user FROM stv_sessions WHERE process = pg_backend_pid()"
 
     def try_own(self, table: Table, owner: str) -> str:
-        """Whether the owner's session is gone. A user sees the own sessions, and only own tables are asked for."""
-        return f"SELECT COUNT(*) = 0 FROM stv_sessions WHERE {_SESSION} = {self.text(owner)}"
+        """Whether the owner's session is gone, as far as this user can know: nobody sees those of other users."""
+        if not owner:  # it is kept for people to look at
+            return "SELECT TRUE"
+        mine = f"RIGHT({self.text(owner)}, LEN(u.usename) + 1) = ' ' || u.usename"
+        alive = f"SELECT 1 FROM stv_sessions WHERE STRPOS({self.text(owner)}, {_SESSION} || ' ') = 1"
+        return (
+            f"SELECT (u.usesuper OR {mine}) AND NOT EXISTS ({alive}) FROM pg_user AS u WHERE u.usename = current_user"
+        )
 
     def disown(self, table: Table) -> str | None:
         return None

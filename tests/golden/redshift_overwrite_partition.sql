@@ -6,16 +6,17 @@ COMMIT;
 SELECT n.nspname, c.relname, m.description
 FROM pg_description AS m JOIN pg_class AS c ON c.oid = m.objoid AND m.objsubid = 0 AND c.relkind = 'r'
 JOIN pg_namespace AS n ON n.oid = c.relnamespace
-WHERE pg_get_userbyid(c.relowner) = current_user AND m.description LIKE '{"airflow_dataquality":%' AND n.nspname = 'w'
+JOIN pg_user AS u ON u.usename = current_user
+WHERE (c.relowner = u.usesysid OR u.usesuper) AND m.description LIKE '{"airflow_dataquality":%' AND n.nspname = 'w'
 ORDER BY n.nspname, c.relname
 ;
 SELECT * FROM (
 SELECT CAST('2013-02-01' AS DATE) AS ds, 1 AS id, 'x' AS name
 ) AS q LIMIT 0;
-SELECT CAST(process AS VARCHAR) || ' ' || CAST(starttime AS VARCHAR) FROM stv_sessions WHERE process = pg_backend_pid();
+SELECT CAST(process AS VARCHAR) || ' ' || CAST(starttime AS VARCHAR) || ' ' || current_user FROM stv_sessions WHERE process = pg_backend_pid();
 BEGIN;
 CREATE TABLE "w"."t__dq_stage_#" (LIKE "w"."t" INCLUDING DEFAULTS);
-COMMENT ON TABLE "w"."t__dq_stage_#" IS '{"airflow_dataquality": {"role": "stage", "table": "w.t", "partition": "{}", "run_uid": "#", "at": "#", "owner": "#"}}';
+COMMENT ON TABLE "w"."t__dq_stage_#" IS '{"airflow_dataquality": {"role": "stage", "table": "w.t", "partition": "{}", "run_uid": "#", "at": "#", "owner": "# etl"}}';
 COMMIT;
 SELECT TO_CHAR(CAST('2013-2-1' AS DATE), 'YYYY-MM-DD');
 BEGIN READ ONLY;
@@ -55,14 +56,16 @@ ANALYZE "w"."t";
 SELECT n.nspname, c.relname, m.description
 FROM pg_description AS m JOIN pg_class AS c ON c.oid = m.objoid AND m.objsubid = 0 AND c.relkind = 'r'
 JOIN pg_namespace AS n ON n.oid = c.relnamespace
-WHERE pg_get_userbyid(c.relowner) = current_user AND m.description LIKE '{"airflow_dataquality":%' AND n.nspname = 'w'
+JOIN pg_user AS u ON u.usename = current_user
+WHERE (c.relowner = u.usesysid OR u.usesuper) AND m.description LIKE '{"airflow_dataquality":%' AND n.nspname = 'w'
 ORDER BY n.nspname, c.relname
 ;
 
 SELECT n.nspname, c.relname, m.description
 FROM pg_description AS m JOIN pg_class AS c ON c.oid = m.objoid AND m.objsubid = 0 AND c.relkind = 'r'
 JOIN pg_namespace AS n ON n.oid = c.relnamespace
-WHERE pg_get_userbyid(c.relowner) = current_user AND m.description LIKE '{"airflow_dataquality":%' AND n.nspname = 'w'
+JOIN pg_user AS u ON u.usename = current_user
+WHERE (c.relowner = u.usesysid OR u.usesuper) AND m.description LIKE '{"airflow_dataquality":%' AND n.nspname = 'w'
 ORDER BY n.nspname, c.relname
 ;
 BEGIN;

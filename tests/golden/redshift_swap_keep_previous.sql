@@ -6,16 +6,17 @@ COMMIT;
 SELECT n.nspname, c.relname, m.description
 FROM pg_description AS m JOIN pg_class AS c ON c.oid = m.objoid AND m.objsubid = 0 AND c.relkind = 'r'
 JOIN pg_namespace AS n ON n.oid = c.relnamespace
-WHERE pg_get_userbyid(c.relowner) = current_user AND m.description LIKE '{"airflow_dataquality":%' AND n.nspname = 'w'
+JOIN pg_user AS u ON u.usename = current_user
+WHERE (c.relowner = u.usesysid OR u.usesuper) AND m.description LIKE '{"airflow_dataquality":%' AND n.nspname = 'w'
 ORDER BY n.nspname, c.relname
 ;
 SELECT * FROM (
 SELECT CAST('2013-02-01' AS DATE) AS ds, 1 AS id, 'x' AS name
 ) AS q LIMIT 0;
-SELECT CAST(process AS VARCHAR) || ' ' || CAST(starttime AS VARCHAR) FROM stv_sessions WHERE process = pg_backend_pid();
+SELECT CAST(process AS VARCHAR) || ' ' || CAST(starttime AS VARCHAR) || ' ' || current_user FROM stv_sessions WHERE process = pg_backend_pid();
 BEGIN;
 CREATE TABLE "w"."t__dq_stage_#" (LIKE "w"."t" INCLUDING DEFAULTS);
-COMMENT ON TABLE "w"."t__dq_stage_#" IS '{"airflow_dataquality": {"role": "stage", "table": "w.t", "partition": "{}", "run_uid": "#", "at": "#", "owner": "#"}}';
+COMMENT ON TABLE "w"."t__dq_stage_#" IS '{"airflow_dataquality": {"role": "stage", "table": "w.t", "partition": "{}", "run_uid": "#", "at": "#", "owner": "# etl"}}';
 COMMIT;
 SELECT usesuper FROM pg_user WHERE usename = current_user;
 SELECT current_user = 'etl' OR usesuper, current_user = 'etl' OR usesuper FROM pg_user WHERE usename = current_user;
@@ -55,7 +56,7 @@ ALTER TABLE "w"."t" RENAME TO "t__dq_prev_#";
 ALTER TABLE "w"."t__dq_stage_#" RENAME TO "t";
 ALTER TABLE "w"."t" ADD CONSTRAINT "t_pkey" PRIMARY KEY (id);
 COMMENT ON TABLE "w"."t" IS NULL;
-COMMENT ON TABLE "w"."t__dq_prev_#" IS '{"airflow_dataquality": {"role": "previous", "table": "w.t", "partition": "{}", "run_uid": "#", "at": "#", "owner": "#"}}';
+COMMENT ON TABLE "w"."t__dq_prev_#" IS '{"airflow_dataquality": {"role": "previous", "table": "w.t", "partition": "{}", "run_uid": "#", "at": "#", "owner": "# etl"}}';
 INSERT INTO "dataquality"."metric" ("run_uid", "table_schema", "table_name", "partition", "column_name", "metric", "value", "state", "measured_at") VALUES ('#', 'w', 't', '{}', NULL, 'row_count', 1.0, 'published', GETDATE()), ('#', 'w', 't', '{}', 'name', 'null_count(name)', 0.0, 'published', GETDATE());
 INSERT INTO "dataquality"."publication" ("run_uid", "table_schema", "table_name", "partition", "mode", "rows", "previous_version", "score", "passed", "warned", "failed", "errored", "skipped", "dag_id", "task_id", "run_id", "map_index", "try_number", "published_at") VALUES ('#', 'w', 't', '{}', 'swap', 1, 'w.t__dq_prev_#', 1.0, 1, 0, 0, 0, 0, NULL, NULL, NULL, NULL, NULL, GETDATE());
 COMMIT;
@@ -64,13 +65,15 @@ ANALYZE "w"."t";
 SELECT n.nspname, c.relname, m.description
 FROM pg_description AS m JOIN pg_class AS c ON c.oid = m.objoid AND m.objsubid = 0 AND c.relkind = 'r'
 JOIN pg_namespace AS n ON n.oid = c.relnamespace
-WHERE pg_get_userbyid(c.relowner) = current_user AND m.description LIKE '{"airflow_dataquality":%' AND n.nspname = 'w'
+JOIN pg_user AS u ON u.usename = current_user
+WHERE (c.relowner = u.usesysid OR u.usesuper) AND m.description LIKE '{"airflow_dataquality":%' AND n.nspname = 'w'
 ORDER BY n.nspname, c.relname
 ;
 
 SELECT n.nspname, c.relname, m.description
 FROM pg_description AS m JOIN pg_class AS c ON c.oid = m.objoid AND m.objsubid = 0 AND c.relkind = 'r'
 JOIN pg_namespace AS n ON n.oid = c.relnamespace
-WHERE pg_get_userbyid(c.relowner) = current_user AND m.description LIKE '{"airflow_dataquality":%' AND n.nspname = 'w'
+JOIN pg_user AS u ON u.usename = current_user
+WHERE (c.relowner = u.usesysid OR u.usesuper) AND m.description LIKE '{"airflow_dataquality":%' AND n.nspname = 'w'
 ORDER BY n.nspname, c.relname
 ;

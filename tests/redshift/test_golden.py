@@ -59,7 +59,7 @@ def _settled(statement: str) -> str:
     rules = {
         r"(__dq_[a-z]*_?)[0-9a-f]{12}": r"\1#",
         r"\b[0-9a-f]{32}\b": "#",
-        r"\b\d+ \d{4}-\d\d-\d\d \d\d:\d\d:\d\d[.\d]*": "#",
+        r"\b\d+ \d{4}-\d\d-\d\d \d\d:\d\d:\d\d[.\d]* (?=\w+\")": "# ",
         r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d\.\d+(\+00(:00)?)?": "#",
     }
     for pattern, replacement in rules.items():

@@ -334,6 +334,25 @@ def test_auto_swaps_for_a_superuser_unless_what_it_sees_is_in_the_way(
         assert cursor.fetchone()[0] == 2
 
 
+def test_a_stage_that_a_superuser_gave_to_the_tables_owner_is_not_swept_by_it(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody sees the sessions of others, so that none of theirs is an orphan."""
+    lab.reset(exists=True)
+    login = os.environ["AIRFLOW_CONN_REDSHIFT"]
+    monkeypatch.setenv("AIRFLOW_CONN_ROOT", json.dumps({**json.loads(login), "login": "awsuser"}))
+    publish("public.warm_up", "SELECT 1 AS a")  # so that the ledger is the loading user's
+    lab.double.inject("slow", when="^LOCK", seconds=3)
+    with ThreadPoolExecutor(1) as pool:
+        swap = pool.submit(publish_on, "public.orders", NEW, conn_id="root", exchange="swap")
+        while not swap.done() and not any(sql.startswith("LOCK") for sql in lab.double.statements):
+            time.sleep(0.01)
+        publish("public.other", "SELECT 1 AS a")
+        assert not swap.done()
+        assert swap.result()["exchange"] == "swap"
+    assert (lab.orders(), lab.beside()) == (BOTH, 0)
+
+
 def test_a_killed_task_ends_at_once(lab: Lab) -> None:
     lab.reset(exists=True)
     forever = ", ".join(f"public.orders AS o{number}" for number in range(40))
