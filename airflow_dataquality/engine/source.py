@@ -127,10 +127,10 @@ class Rows:
         reader = _Reader(columns, as_json)
         try:
             return session.load(stage, columns, reader.values(rows))
-        except DataQualityError:
-            raise
         except Exception as error:
-            if reader.failed is error:  # the user's own code
+            if reader.failed is not None:  # the rows' own error, which some drivers wrap in theirs
+                raise reader.failed from None
+            if isinstance(error, DataQualityError):
                 raise
             what = f"the rows cannot be stored (near row {reader.number:,})"
             raise database_error(what, error, hint="give values that fit the types of the table's columns") from error
@@ -148,19 +148,16 @@ class _Reader:
         self.columns, self.wanted = columns, frozenset(columns)
         self.as_json = [number for number, column in enumerate(columns) if column in as_json]
         self.number = 0
-        self.failed: BaseException | None = None
+        self.failed: Exception | None = None
 
     def values(self, rows: Iterator[Any]) -> Iterator[Sequence[Any]]:
-        while True:
-            try:
-                row = next(rows)
-            except StopIteration:
-                return
-            except BaseException as error:
-                self.failed = error
-                raise
-            self.number += 1
-            yield self._value(row)
+        try:
+            for row in rows:
+                self.number += 1
+                yield self._value(row)
+        except Exception as error:
+            self.failed = error
+            raise
 
     def _value(self, row: Any) -> Sequence[Any]:
         values = self._sequence(row)
