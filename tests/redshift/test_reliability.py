@@ -308,10 +308,12 @@ def test_a_stage_whose_session_is_gone_is_swept_and_one_that_is_used_is_not(lab:
     lab.wait_for_the_end()
     lab.double.clear_faults()
     assert lab.beside() == 1
+    lab.double.clear()
     lab.double.inject("slow", when="^INSERT INTO .*__dq_stage", seconds=2)
     with ThreadPoolExecutor(1) as pool:
         slow = pool.submit(publish, "public.orders", NEW, exchange="overwrite")
-        time.sleep(1)
+        while not slow.done() and not any(re.match("INSERT INTO .*__dq_stage", sql) for sql in lab.double.statements):
+            time.sleep(0.01)
         publish("public.orders", ROWS.format(30, 5), exchange="overwrite")
         assert slow.result()["published"]
     assert (lab.beside(), lab.orders()) == (0, BOTH)
