@@ -7,6 +7,7 @@ from typing import Any
 
 from airflow_dataquality.dialects.ledger import LedgerSql
 from airflow_dataquality.dialects.metrics import MetricSql
+from airflow_dataquality.dialects.source import SourceSql
 from airflow_dataquality.dialects.upsert import UpsertSql
 from airflow_dataquality.model import Column, Partition, Scalar, Table
 
@@ -18,7 +19,7 @@ _CATEGORIES = {
 }
 
 
-class Dialect(LedgerSql, MetricSql, UpsertSql):
+class Dialect(LedgerSql, MetricSql, SourceSql, UpsertSql):
     """What standard SQL agrees on. A subclass is its difference, with a documentation link beside each oddity."""
 
     name = "ansi"

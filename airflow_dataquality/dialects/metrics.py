@@ -184,7 +184,7 @@ class MetricSql(Names):
             every = Partition(production.table)
             parts |= {"production": self.rows(production, metric.where), "every": self.rows(every, metric.where)}
             parts |= {"held": HELD.format(parts["production"]), "held_ever": HELD.format(parts["every"])}
-        return (self.templates.get(several) or self.templates[metric.kind]).format_map(parts)
+        return self.templates.get(several, self.templates[metric.kind]).format_map(parts)
 
     def _scope(self, metric: Metric, where: str | None) -> dict[str, str]:
         column = self.identifier(metric.columns[0]) if metric.columns else ""

@@ -77,14 +77,6 @@ class StagingSql(Names):
         """An empty table with the SELECT's columns."""
         return f"CREATE TABLE {self.table(stage)} AS\n{select}\nWITH NO DATA"
 
-    def describe_select(self, select: str) -> str:
-        """A query that yields no row and the SELECT's column names."""
-        return f"SELECT * FROM (\n{select}\n) AS q LIMIT 0"
-
-    def fill(self, stage: Table, columns: Sequence[str], select: str) -> str:
-        """Store the SELECT's rows. At the top of an INSERT a quoted literal takes the column's type."""
-        return f"INSERT INTO {self.table(stage)} ({self.identifiers(columns)})\n{select}"
-
     def moved_on(self, sqlstate: str | None, message: str) -> bool:
         """Whether a statement failed as another run exchanged what it reads, or draws numbers from."""
         return sqlstate == "XX000"  # what has the name is not what had it when it was looked up

@@ -43,9 +43,6 @@ class PostgresUpsertSql(ExchangeSql, UpsertSql):
     def merges(self) -> str | None:
         return "SELECT current_setting('server_version_num')::int >= 150000"
 
-    def delete_effects(self, oid: int) -> str | None:
-        return self.side_effects(oid)
-
     def write_locks(self, table: Table, wait: float, patience: float) -> Sequence[str]:
         """Readers pass; partitions are locked, too."""
         lock = f"LOCK TABLE {self.table(table)} IN SHARE ROW EXCLUSIVE MODE"

@@ -14,10 +14,13 @@ from airflow_dataquality.dialects.questions import Question
 from airflow_dataquality.model import Column, Table
 
 _FROM = "FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace"
+COLUMNS_FROM = (
+    "FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace"
+)
 
 _COLUMNS = """
 SELECT a.attname, format_type(a.atttypid, a.atttypmod), d.adsrc
-FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace
+{columns_from}
 LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
 WHERE {which} AND a.attnum > 0 AND NOT a.attisdropped
 ORDER BY a.attnum
@@ -100,7 +103,7 @@ class CatalogSql(Names):
 
     def columns(self, table: Table) -> str:
         """The table's columns, as :meth:`column` reads them."""
-        return _COLUMNS.format(which=self.which(table))
+        return _COLUMNS.format(columns_from=COLUMNS_FROM, which=self.which(table))
 
     def column(self, row: Sequence[Any]) -> Column:
         """A column of one row of :meth:`columns`. A default that is an identity's tells which kind."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 from airflow_dataquality.dialects.postgres_dressing import Detail
 from airflow_dataquality.dialects.postgres_exchange import ExchangeSql
@@ -172,9 +171,6 @@ class StagingSql(ExchangeSql):
 
     def copy_table(self, copy: Table, columns: Sequence[str], table: Table, where: str | None, *, only: bool) -> str:
         return super().copy_table(copy, columns, table, where, only=False)
-
-    def cast(self, value: Any, type_name: str) -> str:
-        return f"CAST({self.literal(value)} AS {type_name})"
 
 
 PATIENCE = 2.0

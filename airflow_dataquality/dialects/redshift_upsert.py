@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from airflow_dataquality.dialects.pairing import Pairing
-from airflow_dataquality.dialects.redshift_catalog import CatalogSql
+from airflow_dataquality.dialects.redshift_catalog import COLUMNS_FROM, CatalogSql
+from airflow_dataquality.dialects.source import SourceSql
 from airflow_dataquality.dialects.upsert import UpsertSql
 from airflow_dataquality.model import Column, Table
 
 _COLUMNAR = ("PARQUET", "ORC")
-_COLUMNS = (
-    "FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace"
-)
 
 
-class RedshiftUpsertSql(CatalogSql, UpsertSql):
+class RedshiftUpsertSql(CatalogSql, SourceSql, UpsertSql):
     """Redshift has no ON CONFLICT, a narrow MERGE, no aliases of what is written to, and COPY from S3.
 
     https://docs.aws.amazon.com/redshift/latest/dg/c_unsupported-postgresql-features.html
@@ -30,12 +28,12 @@ class RedshiftUpsertSql(CatalogSql, UpsertSql):
 
     def distribution(self, table: Table) -> str | None:
         """As AdminViews/v_generate_tbl_ddl.sql of https://github.com/awslabs/amazon-redshift-utils reads it."""
-        return f"SELECT a.attname {_COLUMNS} WHERE {self.which(table)} AND a.attisdistkey AND NOT a.attisdropped"
+        return f"SELECT a.attname {COLUMNS_FROM} WHERE {self.which(table)} AND a.attisdistkey AND NOT a.attisdropped"
 
     def insertable(self, table: Table) -> str:
         """Identities have a default in this catalog: https://docs.aws.amazon.com/redshift/latest/dg/c_intro_catalog_views.html."""
         return (
-            f"SELECT a.attname, a.attnotnull AND NOT a.atthasdef, FALSE {_COLUMNS} "
+            f"SELECT a.attname, a.attnotnull AND NOT a.atthasdef, FALSE {COLUMNS_FROM} "
             f"WHERE {self.which(table)} AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum"
         )
 
@@ -43,9 +41,6 @@ class RedshiftUpsertSql(CatalogSql, UpsertSql):
         return None
 
     def merges(self) -> str | None:
-        return None
-
-    def delete_effects(self, oid: int) -> str | None:
         return None
 
     def write_locks(self, table: Table, wait: float, patience: float) -> Sequence[str]:

@@ -22,7 +22,6 @@ class UpsertSql(Names):
     """Whether the driver knows how many rows a MERGE wrote."""
     merge_must_update = False
     """Whether a MERGE needs a column to update."""
-    copies_from_s3 = False
 
     # -- the stage
 
@@ -44,34 +43,6 @@ class UpsertSql(Names):
     def ready(self, stage: Table, keys: Sequence[str]) -> Sequence[str]:
         """What makes joins with the filled stage fast."""
         return (f"ANALYZE {self.table(stage)}",)
-
-    def describe_select(self, select: str) -> str:
-        """A query that yields no row and the SELECT's column names."""
-        return f"SELECT * FROM (\n{select}\n) AS q LIMIT 0"
-
-    def fill(self, stage: Table, columns: Sequence[str], select: str) -> str:
-        """Store the SELECT's rows."""
-        return f"INSERT INTO {self.table(stage)} ({self.identifiers(columns)})\n{select}"
-
-    def copy_from_stdin(self, stage: Table, columns: Sequence[str]) -> str:
-        """Store rows that the client sends, where the driver can."""
-        return f"COPY {self.table(stage)} ({self.identifiers(columns)}) FROM STDIN"
-
-    def insert_one(self, stage: Table, columns: Sequence[str]) -> str:
-        """Store a row, its values given apart from the statement."""
-        marks = ", ".join("?" for _ in columns)
-        return f"INSERT INTO {self.table(stage)} ({self.identifiers(columns)}) VALUES ({marks})"
-
-    def copy_from_s3(
-        self, stage: Table, columns: Sequence[str], uri: str, *, iam_role: str, region: str | None,
-        options: Sequence[str],
-    ) -> str:  # fmt: skip
-        """Load files from S3, where ``copies_from_s3``."""
-        raise AssertionError(f"{type(self).__name__} has no such statement")
-
-    def copied(self) -> str:
-        """How many rows the last COPY loaded."""
-        raise AssertionError(f"{type(self).__name__} has no such statement")
 
     # -- its keys
 
@@ -150,8 +121,8 @@ class UpsertSql(Names):
         """Whether this server has MERGE; None if the dialect says all."""
         return None
 
-    def delete_effects(self, oid: int) -> str | None:
-        """What a DELETE would set off beside: name, and what it does; None if nothing can."""
+    def side_effects(self, oid: int) -> str | None:
+        """What writing sets off beside changing rows: name, and what it does. None where nothing can."""
         return None
 
     def kind_of(self, table: Table) -> str | None:

@@ -125,6 +125,14 @@ class Exchange(abc.ABC):
     def create(self, target: Target) -> None:
         """Give the stage the name that nothing has yet."""
 
+    def take_free_name(self, target: Target) -> None:
+        """Make the stage the table, with the privileges that a new table gets here, and record it."""
+        self.session.execute(self.sql.mark(self.stage.table, None))
+        for grant in self.stage.default_grants:
+            self.send(self.sql.grant(self.stage.table, grant))
+        self.session.execute(self.sql.rename_table(self.stage.table, target.table.name))
+        self.record("create", None)
+
     @abc.abstractmethod
     def swap(self, target: Target) -> None:
         """Put the stage in the place of the whole table, by renaming both."""

@@ -271,5 +271,5 @@ class Choice:
 
     def _against_delete(self) -> list[str]:
         oid = self.fit.found.oid
-        question = self.sql.delete_effects(oid) if oid is not None else None
+        question = self.sql.side_effects(oid) if oid is not None else None
         return [*self.fit.losses, *(str(row[1]) for row in (self.session.query(question) if question else ()))]

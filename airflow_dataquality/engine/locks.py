@@ -18,6 +18,10 @@ from airflow_dataquality.model import Partition
 log = logging.getLogger(__name__)
 
 
+PATIENCE = 2.0
+"""Seconds to wait for a lock that keeps no reader waiting."""
+
+
 class Busy(ExchangeError):
     """A lock was not to be had in the time that others may wait behind us."""
 

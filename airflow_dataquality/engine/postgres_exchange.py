@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from airflow_dataquality.engine import attach as partitions
 from airflow_dataquality.engine import staging
 from airflow_dataquality.engine.exchange import Exchange
+from airflow_dataquality.engine.locks import PATIENCE
 from airflow_dataquality.engine.said import database_error, said
 from airflow_dataquality.engine.staging import Mark, features_of, oid_of
 from airflow_dataquality.engine.target import Changed, Target
@@ -18,9 +19,6 @@ from airflow_dataquality.plans import exchange as plans
 from airflow_dataquality.plans.features import Features
 
 log = logging.getLogger(__name__)
-
-PATIENCE = 2.0
-"""Seconds to wait for a lock that keeps no reader waiting."""
 
 
 class PostgresExchange(Exchange):
@@ -32,11 +30,7 @@ class PostgresExchange(Exchange):
                 if oid_of(self.session, target.table) is not None:
                     raise Changed("it exists now")
                 self.session.execute(self.sql.lock_timeout(self.settings.lock_timeout))
-                self.session.execute(self.sql.mark(self.stage.table, None))
-                for grant in self.stage.default_grants:
-                    self.send(self.sql.grant(self.stage.table, grant))
-                self.session.execute(self.sql.rename_table(self.stage.table, target.table.name))
-                self.record("create", None)
+                self.take_free_name(target)
 
         self.locks.attempts(once)
 

@@ -55,11 +55,7 @@ class RedshiftExchange(Exchange):
     def create(self, target: Target) -> None:
         def once() -> None:
             with self.session.transaction():
-                self.session.execute(self.sql.mark(self.stage.table, None))
-                for grant in self.stage.default_grants:
-                    self.send(self.sql.grant(self.stage.table, grant))
-                self.session.execute(self.sql.rename_table(self.stage.table, target.table.name))
-                self.record("create", None)
+                self.take_free_name(target)
 
         self.locks.attempts(once)
 
@@ -107,7 +103,7 @@ class RedshiftExchange(Exchange):
 
     def _dress(self, features: Features) -> None:
         self.dressed = True
-        have = features_of(self.session, oid_of(self.session, self.stage.table) or 0)
+        have = features_of(self.session, oid_of(self.session, self.stage.table) or 0, "relation")
         try:
             self.session.run(plans.dress(self.sql, self.stage.table, features, have))
         except Exception as error:

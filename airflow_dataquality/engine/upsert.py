@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_dataquality.engine.checking import Checking
+from airflow_dataquality.engine.explain import explain
 from airflow_dataquality.engine.fit import Choice, Fit, Upsert, find, fit, look
 from airflow_dataquality.engine.judge import resolve
 from airflow_dataquality.engine.keys import Keys
 from airflow_dataquality.engine.ledger import Ledger, Run
-from airflow_dataquality.engine.locks import Busy, Locks
+from airflow_dataquality.engine.locks import PATIENCE, Busy, Locks
 from airflow_dataquality.engine.said import database_error, said
 from airflow_dataquality.engine.session import ExchangeSession
 from airflow_dataquality.engine.source import Select
@@ -26,9 +27,6 @@ from airflow_dataquality.plans import upsert as plans
 from airflow_dataquality.plans.names import beside
 
 log = logging.getLogger(__name__)
-
-PATIENCE = 2.0
-"""Seconds to wait for a lock that keeps no reader waiting."""
 
 
 @dataclass(frozen=True)
@@ -260,8 +258,6 @@ class _Upsertion:
 
     def _explain(self, statements: Any) -> None:
         if self.work.explain:
-            from airflow_dataquality.engine.explain import explain
-
             explain(self.session, statements)
 
 
