@@ -77,7 +77,9 @@ class UpsertSql(Names):
         """
         supplied = [column.name for column in columns]
         names, rank = self.identifiers(supplied), self.identifier(unused("dq_rank", supplied))
-        order = ", ".join([*self._newest(order_by), *self._tie_break(columns, order_by)])
+        # By name, as the next run's source may have its columns in another order.
+        by_name = sorted(columns, key=lambda column: column.name)
+        order = ", ".join([*self._newest(order_by), *self._tie_break(by_name, order_by)])
         where = f" WHERE {self._all_known(keys)}" if known else ""
         return (
             f"CREATE TEMP TABLE {self.table(kept)} AS SELECT {names} FROM (SELECT {names}, ROW_NUMBER() OVER ("

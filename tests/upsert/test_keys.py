@@ -126,3 +126,13 @@ def test_keys_are_equal_where_the_tables_collation_says_so(upsert: Run, run_sql:
     outcome = upsert("n", ["k"], rows=rows, on_duplicate_keys="keep_last", order_by="a")
     assert (outcome["inserted"], outcome["updated"], outcome["duplicates"]) == (0, 1, 1)
     assert run_sql("SELECT * FROM n") == [("a", 3)]
+
+
+def test_ties_do_not_depend_on_the_order_of_the_columns(upsert: Run, run_sql: Run) -> None:
+    older, newer = {"id": 7, "day": "mon", "a": None, "b": "x"}, {"id": 7, "day": "mon", "a": 5, "b": None}
+    kept = []
+    for names in itertools.permutations(older):
+        rows = [{name: row[name] for name in names} for row in (older, newer)]
+        upsert(keys=["id", "day"], rows=rows, on_duplicate_keys="keep_last", order_by="day")
+        kept.append(run_sql("SELECT a, b FROM t WHERE id = 7"))
+    assert all(found == kept[0] for found in kept)

@@ -98,7 +98,7 @@ def model(case: Case) -> tuple[dict[Any, list[Row]], dict[str, int]] | None:
         last = max((-1 if row["a"] is None else row["a"]) for row in rows) if "a" in case.columns else None
         newest = [r for r in rows if last is None or (-1 if r["a"] is None else r["a"]) == last]
         word, result[each] = applied(case, result.get(each), newest)
-        counts[word] += 1
+        counts[word] = counts.get(word, 0) + 1
     return result, counts
 
 
