@@ -21,6 +21,12 @@ log = logging.getLogger(__name__)
 PATIENCE = 2.0
 """Seconds to wait for a lock that keeps no reader waiting."""
 
+PAUSE = 0.25
+"""Longest pause between two tries, in seconds; twice the time that a try makes readers wait, if that is more.
+
+Among readers that lock a partition before its table, one try in ten succeeds: tries have to be many.
+"""
+
 
 class Busy(ExchangeError):
     """A lock was not to be had in the time that others may wait behind us."""
@@ -38,7 +44,7 @@ class Locks:
         :raises ExchangeTimeout: if that takes longer than ``exchange_timeout``
         """
         deadline = time.monotonic() + self.settings.exchange_timeout
-        pause, tries = 0.02, 0
+        pause, tries, longest = 0.02, 0, max(PAUSE, 2 * self.settings.lock_timeout)
         while True:
             tries += 1
             try:
@@ -58,7 +64,7 @@ class Locks:
                 log.info("%s: %s; again in %.2f s", self.partition.table, reason, pause)
             # Readers that queued behind our lock request go first.
             time.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - jitter
-            pause = min(pause * 2, 1.0)
+            pause = min(pause * 2, longest)
 
     @contextmanager
     def exclusive(self, *, whole: bool) -> Iterator[None]:
