@@ -23,7 +23,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from airflow_dataquality.model import Summary
+    from airflow_dataquality.results import Summary
 
 
 class DataQualityError(Exception):

@@ -7,16 +7,21 @@ are frozen and hashable, so equality deduplicates work: two checks of the same m
 from __future__ import annotations
 
 import enum
+import hashlib
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from airflow_dataquality.baseline import Baseline as Baseline  # noqa: PLC0414 - as below
 from airflow_dataquality.errors import SpecError
 from airflow_dataquality.interval import Interval as Interval  # noqa: PLC0414 - one of the words, and exported as such
+
+if TYPE_CHECKING:
+    from airflow_dataquality.formula import Formula
 
 Scalar = int | float | Decimal | str | bool | date | datetime | timedelta | None
 
@@ -81,6 +86,15 @@ def _plain(identifier: str) -> str:
     return '"' + identifier.replace('"', '""') + '"'
 
 
+def as_json(key: Iterable[tuple[str, Scalar]]) -> str:
+    """Columns and their values as the ledger stores them: JSON, columns sorted.
+
+    >>> as_json([("region", "EU"), ("ds", date(2013, 2, 1))])
+    '{"ds": "2013-02-01", "region": "EU"}'
+    """
+    return json.dumps(dict(key), sort_keys=True, ensure_ascii=False, default=str)
+
+
 @dataclass(frozen=True)
 class Partition:
     """Part of a table: the rows whose columns have these values. An empty key is the whole table."""
@@ -99,7 +113,7 @@ class Partition:
     @property
     def json(self) -> str:
         """The key as the ledger stores it: JSON, columns sorted; ``{}`` for a whole table."""
-        return json.dumps(self.as_dict, sort_keys=True, ensure_ascii=False, default=str)
+        return as_json(self.key)
 
     def __str__(self) -> str:
         key = ", ".join(f"{column}={value}" for column, value in self.key)
@@ -114,20 +128,41 @@ class Metric:
     :param columns: the columns it is measured on
     :param params: its other parameters, as sorted pairs
     :param where: a predicate in the warehouse's SQL that narrows the rows
+    :param group: the value of a dimension, as column and value, whose rows alone are measured
+    :param label: the name of the check that it is of, where its parameters do not fit into a name
     """
 
     kind: str
     columns: tuple[str, ...] = ()
     params: tuple[tuple[str, Any], ...] = ()
     where: str | None = None
+    group: tuple[tuple[str, Scalar], ...] = ()
+    label: str | None = None
 
     def param(self, name: str) -> Any:
         return dict(self.params)[name]
 
     def __str__(self) -> str:
+        return self._words + (f" {as_json(self.group)}" if self.group else "")
+
+    @property
+    def _words(self) -> str:
         extra = (f"q={self.param('q')}",) if self.kind == "quantile" else ()
         inside = ", ".join((*self.columns, *extra))
         return self.kind + (f"({inside})" if inside else "") + (f" where {self.where}" if self.where else "")
+
+    @property
+    def series(self) -> str:
+        """What its past is kept under: as it is said, and what tells it from others that are said alike.
+
+        >>> Metric("mean", ("fare",)).series, Metric("custom_sql", params=(("sql", "SELECT 1"),), label="late").series
+        ('mean(fare)', 'custom_sql [late]')
+        """
+        unsaid = [(name, value) for name, value in self.params if name != "q"]
+        if not unsaid:
+            return str(self)
+        known = self.label or hashlib.blake2s(repr(unsaid).encode(), digest_size=4).hexdigest()
+        return f"{self._words} [{known}]" + (f" {as_json(self.group)}" if self.group else "")
 
 
 class Severity(enum.StrEnum):
@@ -147,7 +182,7 @@ class FailOn(enum.StrEnum):
 
 @dataclass(frozen=True)
 class Check:
-    """A metric and the interval it must lie in.
+    """A metric and the interval it must lie in, given or computed from the metric's past; or a formula of two queries.
 
     :param source: where it was written, for error messages: ``checks/flights.yaml: rules[2]``
     :param named: the name was given by hand
@@ -158,7 +193,7 @@ class Check:
 
     name: str
     metric: Metric
-    expect: Interval
+    expect: Interval | Baseline | Formula
     severity: Severity = Severity.ERROR
     description: str | None = None
     dimension: str | None = None
@@ -167,87 +202,6 @@ class Check:
     folds: bool = field(default=False, compare=False)
     null_is_zero: bool = field(default=False, compare=False)
     implied: bool = field(default=False, compare=False)
-
-
-class Status(enum.StrEnum):
-    """What was found. SKIP ("no data", "cannot tell yet") and ERROR (the query failed) are not PASS."""
-
-    PASS = "pass"  # noqa: S105 - a status
-    WARN = "warn"
-    FAIL = "fail"
-    SKIP = "skip"
-    ERROR = "error"
-
-
-@dataclass(frozen=True)
-class Measurement:
-    """What a metric's query gave: a value; or why there is none.
-
-    :param rows: rows in the metric's scope, None where that has no meaning
-    :param error: the database's words, if the query failed
-    :param absent: why there is nothing to measure ("production has no such partition")
-    :param detail: what a number counts, in words: "missing: carrier"
-    """
-
-    value: Any = None
-    rows: int | None = None
-    error: str | None = None
-    absent: str | None = None
-    detail: str | None = None
-
-
-@dataclass(frozen=True)
-class Result:
-    """A check, judged."""
-
-    check: Check
-    value: Any
-    status: Status
-    reason: str
-
-
-@dataclass(frozen=True)
-class Summary:
-    """The results of one run, counted."""
-
-    results: tuple[Result, ...]
-
-    def count(self, status: Status) -> int:
-        return sum(result.status is status for result in self.results)
-
-    def names(self, *statuses: Status) -> list[str]:
-        return [result.check.name for result in self.results if result.status in statuses]
-
-    @property
-    def score(self) -> float:
-        """1 − failures / checks, a warning counting a quarter. Without checks, 1.
-
-        The formula of Airflow's ``common.dataquality``, so that consumers gate on either.
-        """
-        if not self.results:
-            return 1.0
-        lost = self.count(Status.FAIL) + self.count(Status.ERROR) + 0.25 * self.count(Status.WARN)
-        return round(1 - lost / len(self.results), 4)
-
-    def blocking(self, fail_on: FailOn) -> list[Result]:
-        """The results that fail the task.
-
-        A check whose query failed always does: what could not be asked was not answered.
-        """
-        blocked = {FailOn.ERROR: {Status.FAIL}, FailOn.WARN: {Status.FAIL, Status.WARN}, FailOn.NEVER: set()}
-        return [r for r in self.results if r.status is Status.ERROR or r.status in blocked[fail_on]]
-
-    def as_dict(self) -> dict[str, Any]:
-        return {
-            "score": self.score,
-            "passed": self.count(Status.PASS),
-            "warned": self.count(Status.WARN),
-            "failed": self.count(Status.FAIL),
-            "errored": self.count(Status.ERROR),
-            "skipped": self.count(Status.SKIP),
-            "failed_rules": self.names(Status.FAIL, Status.ERROR),
-            "warned_rules": self.names(Status.WARN),
-        }
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from airflow_dataquality.checks import check
 from airflow_dataquality.engine.judge import judge
-from airflow_dataquality.model import Check, Measurement, Result, Status
+from airflow_dataquality.model import Check
+from airflow_dataquality.results import Measurement, Result, Status
 from airflow_dataquality.spec import checks_from
 from airflow_dataquality.vocabulary import KINDS
 

@@ -13,7 +13,8 @@ from airflow_dataquality.dialects import dialect_for
 from airflow_dataquality.engine.judge import judge
 from airflow_dataquality.engine.measure import Scan, measure, preflight
 from airflow_dataquality.hooks.session import DbApiSession
-from airflow_dataquality.model import Check, Column, Measurement, Metric, Partition, Status, Table
+from airflow_dataquality.model import Check, Column, Metric, Partition, Table
+from airflow_dataquality.results import Measurement, Status
 from support import Database, Warehouse
 
 T = Table("wide")

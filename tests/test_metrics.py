@@ -20,7 +20,8 @@ from airflow_dataquality.dialects.base import Dialect
 from airflow_dataquality.engine.measure import Scan, measure
 from airflow_dataquality.engine.schema import same_type
 from airflow_dataquality.hooks.session import DbApiSession
-from airflow_dataquality.model import Column, Measurement, Metric, Partition, Table
+from airflow_dataquality.model import Column, Metric, Partition, Table
+from airflow_dataquality.results import Measurement
 from airflow_dataquality.vocabulary import KINDS, WRITABLE
 from support import Database, Warehouse
 
@@ -28,12 +29,13 @@ GOLDEN = Path(__file__).parent / "golden"
 T = Table("flights")
 
 ROWS: tuple[tuple[Any, ...], ...] = (
-    (1, 1.5, "AA", "2013-02-01 00:00:00", "EWR"),
-    (2, 2.5, "it's", "2013-02-02 00:00:00", "EWR"),
-    (2, None, "", "2013-02-02 00:00:00", "JFK"),
-    (None, 10.0, "ünï", None, "JFK"),
-    (3, 4.0, None, "2013-02-03 12:00:00", None),
+    (1, 1.5, "AA", "2013-02-01 00:00:00", "EWR", True),
+    (2, 2.5, "it's", "2013-02-02 00:00:00", "EWR", False),
+    (2, None, "", "2013-02-02 00:00:00", "JFK", None),
+    (None, 10.0, "ünï", None, "JFK", True),
+    (3, 4.0, None, "2013-02-03 12:00:00", None, True),
 )
+FLIGHTS = "n integer, x double precision, s text, ts timestamp, origin text, late boolean"
 HEALTH = tuple(word for word, kind in KINDS.items() if kind.health)
 
 
@@ -71,7 +73,7 @@ def one(
 
 @pytest.fixture
 def flights(database: Database) -> Database:
-    fill(database, T, "n integer, x double precision, s text, ts timestamp, origin text", ROWS)
+    fill(database, T, FLIGHTS, ROWS)
     return database
 
 
@@ -79,6 +81,7 @@ CASES: list[tuple[str, Any, dict[str, Any], Any]] = [
     ("row_count", None, {}, 5),
     ("null_count", "n", {}, 1),
     ("null_ratio", "n", {}, 0.2),
+    ("true_ratio", "late", {}, 0.75),
     ("distinct_count", "n", {}, 3),
     ("distinct_count", "s", {}, 4),
     ("unique_violations", "n", {}, 1),
@@ -103,8 +106,9 @@ CASES: list[tuple[str, Any, dict[str, Any], Any]] = [
     ("values_outside", "s", {"values": ["AA", "it's", None]}, 2),
     ("values_outside", "n", {"values": [1, 2.0]}, 1),
     ("values_outside", "s", {"values": ["back\\slash", "AA", "it's", "", "ünï"]}, 0),
-    ("schema", None, {"columns": ["n", "x", "s", "ts", "origin"]}, 0),
-    ("schema", None, {"columns": ["n", "x", "gone"]}, 4),
+    ("schema", None, {"columns": ["n", "x", "s", "ts", "origin", "late"]}, 0),
+    ("schema", None, {"columns": ["n", "x", "gone"]}, 5),
+    ("column_count", None, {}, 6),
     ("custom_sql", None, {"sql": "SELECT COUNT(*) FROM {table} WHERE s LIKE '%A%'"}, 1),
     ("custom_sql", None, {"sql": "WITH q AS (SELECT MAX(n) AS m FROM {table}) SELECT m FROM q; ; -- done"}, 3),
     ("custom_sql", None, {"sql": "SELECT 7 -- no table"}, 7),
@@ -117,6 +121,8 @@ SCOPED: list[tuple[str, Any, dict[str, Any], Any]] = [
     ("row_count", None, {}, 2),
     ("null_count", "x", {}, 0),
     ("null_ratio", "x", {}, 0.0),
+    ("true_ratio", "late", {}, 0.5),
+    ("column_count", None, {}, 6),
     ("distinct_count", "s", {}, 2),
     ("unique_violations", "n", {}, 0),
     ("unique_violations", ["origin", "ts"], {}, 0),
@@ -158,7 +164,7 @@ def test_ansi_sql_gives_the_same_values(warehouse: Warehouse) -> None:
     """The base dialect, on a database that understands most of the standard."""
     with warehouse.connect() as connection:
         database = Database(DbApiSession(connection, Dialect()), warehouse.conn_id)
-        fill(database, T, "n integer, x double precision, s text, ts timestamp, origin text", ROWS)
+        fill(database, T, FLIGHTS, ROWS)
         refer(database)
         cases = [case for case in CASES if ";" not in case[2].get("sql", "")]
         assert [c for c in cases if not same(value(database, c[0], c[1], **c[2]), c[3])] == []
@@ -225,13 +231,19 @@ def test_comparison_with_nothing_is_absent(database: Database) -> None:
 
 
 def test_empty_table(database: Database) -> None:
-    fill(database, T, "n integer, x double precision, s text, ts timestamp, origin text")
+    fill(database, T, FLIGHTS)
     refer(database)
     for word, column, arguments, _ in CASES:
         found = one(database, word, column, **arguments)
         no_answer = word == "check_statement" and found.value is None
         assert (found.rows == 0) is (no_answer or (not KINDS[word].counts_empty and word != "check_statement")), word
     assert value(database, "row_count") == 0
+
+
+def test_of_no_known_values_none_is_true(database: Database) -> None:
+    fill(database, T, "late boolean, n integer", [[None, 1], [None, 2], [True, 3]])
+    assert value(database, "true_ratio", "late", partition_clause="n < 3") is None
+    assert value(database, "true_ratio", "late") == 1
 
 
 def test_one_value_has_no_deviation(database: Database) -> None:
@@ -364,12 +376,15 @@ def test_golden_sql(name: str, request: pytest.FixtureRequest) -> None:
         check("values_outside", "origin", values=["EWR", "JFK"], partition_clause="region = 'EU'"),
         check("distinct_count", "carrier", geq_to=1),
         check("unique_violations", ["ds", "carrier"]),
+        check("true_ratio", "late", geq_to=0.5),
+        check("true_ratio", "late", geq_to=0.5, partition_clause="region = 'EU'"),
         check("freshness", "ts", leq_to="26h"),
         check("orphan_count", "carrier", references="airlines"),
         check("custom_sql", sql="SELECT COUNT(*) FROM {table};", equal_to=1),
     ]
     checks += [check(word, leq_to=1) for word in HEALTH if word in dialect_for(name).templates]
     columns = [Column("carrier", "text", "text"), Column("dep_delay", "integer", "number")]
+    columns += [Column("late", "boolean", "boolean")]
     what = Partition(Table("flights", "analytics"), (("ds", "2013-02-01"),))
     scan = Scan.of(dialect_for(name), [c.metric for c in checks], what, columns=columns)
     text = ";\n\n".join(scan.statements()) + ";\n"

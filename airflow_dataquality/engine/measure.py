@@ -16,7 +16,8 @@ from airflow_dataquality.dialects.base import Dialect
 from airflow_dataquality.engine.said import said
 from airflow_dataquality.engine.schema import differences
 from airflow_dataquality.engine.session import Row, Session
-from airflow_dataquality.model import Column, Measurement, Metric, Partition
+from airflow_dataquality.model import Column, Metric, Partition
+from airflow_dataquality.results import Measurement
 from airflow_dataquality.vocabulary import KINDS, Family
 
 Batch = tuple[Metric, ...]
@@ -101,10 +102,10 @@ def measure(
     session.dialect.prepare(session.connection)
     found: dict[Metric, Measurement] = {}
     for batch in scan.batches():
-        for part, answer in _ask(session, scan, batch):
+        for part, answer in ask(session, scan, batch):
             found |= _read(part, answer)
     found |= {m: differences(session.dialect, m, columns) for m in scan.metrics if _family(m) is Family.CATALOG}
-    return {metric: _completed(metric, found) for metric in scan.metrics}
+    return {metric: completed(metric, found) for metric in scan.metrics}
 
 
 def preflight(
@@ -126,7 +127,7 @@ def preflight(
     session.dialect.prepare(session.connection)
     problems: dict[Metric, str] = {}
     for batch in scan.batches():
-        for part, answer in _ask(session, scan, batch, prefix=session.dialect.explain):
+        for part, answer in ask(session, scan, batch, prefix=session.dialect.explain):
             if isinstance(answer, Exception) and session.dialect.is_static(said(answer).sqlstate):
                 problems[part[0]] = said(answer).message
     wanted = {m: problem for m, problem in problems.items() if m in scan.metrics}
@@ -142,7 +143,7 @@ def _scoped(metric: Metric) -> bool:
     return not KINDS[metric.kind].counts_empty and metric.kind != "check_statement"
 
 
-def _ask(session: Session, scan: Scan, batch: Batch, prefix: str = "") -> Iterator[tuple[Batch, list[Row] | Exception]]:
+def ask(session: Session, scan: Scan, batch: Batch, prefix: str = "") -> Iterator[tuple[Batch, list[Row] | Exception]]:
     """The rows of the batch's statement; if it fails, those of its halves, down to the faulty metrics."""
     try:
         answer: list[Row] | Exception = _query(session, prefix + scan.sql(batch))
@@ -151,8 +152,8 @@ def _ask(session: Session, scan: Scan, batch: Batch, prefix: str = "") -> Iterat
         answer = error
     if isinstance(answer, Exception) and len(batch) > 1:
         middle = len(batch) // 2
-        yield from _ask(session, scan, batch[:middle], prefix)
-        yield from _ask(session, scan, batch[middle:], prefix)
+        yield from ask(session, scan, batch[:middle], prefix)
+        yield from ask(session, scan, batch[middle:], prefix)
     else:
         yield batch, answer
 
@@ -199,7 +200,7 @@ def _absent() -> Measurement:
     return Measurement(absent="production holds no rows to compare with")
 
 
-def _completed(metric: Metric, found: Mapping[Metric, Measurement]) -> Measurement:
+def completed(metric: Metric, found: Mapping[Metric, Measurement]) -> Measurement:
     """The measurement, with the number of rows in scope."""
     if metric not in found:
         return _absent()

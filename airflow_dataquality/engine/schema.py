@@ -6,14 +6,17 @@ import re
 from collections.abc import Mapping, Sequence
 
 from airflow_dataquality.dialects.base import Dialect
-from airflow_dataquality.model import Column, Measurement, Metric
+from airflow_dataquality.model import Column, Metric
+from airflow_dataquality.results import Measurement
 
 _SIZE = re.compile(r"\(([^)]*)\)")
 _ARRAY = re.compile(r"(\s*\[\d*\])+$")
 
 
 def differences(dialect: Dialect, metric: Metric, columns: Sequence[Column]) -> Measurement:
-    """Count the columns that are missing, unexpected, or of another type, and name them."""
+    """Count the columns that are missing, unexpected, or of another type, and name them; or count the columns."""
+    if metric.kind == "column_count":
+        return Measurement(len(columns))
     expected = dict(metric.param("columns"))
     found = {column.name: column.type for column in columns}
     missing = [name for name in expected if name not in found]

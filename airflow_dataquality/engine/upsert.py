@@ -22,9 +22,10 @@ from airflow_dataquality.engine.session import ExchangeSession
 from airflow_dataquality.engine.source import Select
 from airflow_dataquality.engine.staging import MADE_HINT, oid_of
 from airflow_dataquality.errors import DataQualityError, ExchangeError, TableError
-from airflow_dataquality.model import Partition, Plan, Summary, Table
+from airflow_dataquality.model import Partition, Plan, Table
 from airflow_dataquality.plans import upsert as plans
 from airflow_dataquality.plans.names import beside
+from airflow_dataquality.results import Summary
 
 log = logging.getLogger(__name__)
 

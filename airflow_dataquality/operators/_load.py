@@ -15,10 +15,11 @@ from airflow_dataquality.engine.source import Source
 from airflow_dataquality.errors import ChecksFailed, DataQualityError
 from airflow_dataquality.grammar import one_of, seconds
 from airflow_dataquality.hooks.session import DbApiSession
-from airflow_dataquality.model import Check, FailOn, Summary, Table
+from airflow_dataquality.model import Check, FailOn, Table
 from airflow_dataquality.operators import _common as common
 from airflow_dataquality.operators import _source as sources
 from airflow_dataquality.operators._dates import RendersDate
+from airflow_dataquality.results import Summary
 from airflow_dataquality.spec import checks_from
 
 if TYPE_CHECKING:
