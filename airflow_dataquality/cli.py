@@ -8,39 +8,24 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
-from datetime import timedelta
 from functools import wraps
 from pathlib import Path
 from typing import Any
 
-from airflow.cli.cli_config import ActionCommand, Arg, GroupCommand
+from airflow.cli.cli_config import ActionCommand, GroupCommand
 
-
-def duration(text: str) -> timedelta:
-    """Read ``90s``, ``15m``, ``26h``, ``7d`` or ``2w``, as the operators do.
-
-    >>> duration("7d")
-    datetime.timedelta(days=7)
-    """
-    from airflow_dataquality.errors import SpecError
-    from airflow_dataquality.grammar import seconds
-
-    try:
-        return timedelta(seconds=seconds(text, "ttl"))
-    except SpecError as error:
-        raise argparse.ArgumentTypeError(f"{error.message}: write 90s, 15m, 26h, 7d or 2w") from error
-
-
-def key_value(text: str) -> tuple[str, str]:
-    """Read one column of a partition's key.
-
-    >>> key_value("ds=2013-02-01")
-    ('ds', '2013-02-01')
-    """
-    column, equals, value = text.partition("=")
-    if not (column and equals):
-        raise argparse.ArgumentTypeError(f"{text!r} is not COLUMN=VALUE, such as ds=2013-02-01")
-    return column, value
+from airflow_dataquality._arguments import (
+    BASELINE,
+    CONN_ID,
+    LAST,
+    LEDGER_CONN_ID,
+    LEDGER_SCHEMA,
+    NEWEST,
+    TABLE,
+    arg,
+    duration,
+    key_value,
+)
 
 
 def _explained(command: Callable[[argparse.Namespace], None]) -> Callable[[argparse.Namespace], None]:
@@ -48,12 +33,17 @@ def _explained(command: Callable[[argparse.Namespace], None]) -> Callable[[argpa
 
     @wraps(command)
     def explained(args: argparse.Namespace) -> None:
+        from airflow_dataquality.engine.said import database_error, said
         from airflow_dataquality.errors import DataQualityError
 
         try:
             command(args)
-        except DataQualityError as error:
-            print(f"Error: {error}", file=sys.stderr)
+        except Exception as error:
+            refused = said(error).sqlstate is not None
+            if not (refused or isinstance(error, DataQualityError)):
+                raise
+            told = database_error("the database refused", error) if refused else error
+            print(f"Error: {told}", file=sys.stderr)
             raise SystemExit(1) from error
 
     return explained
@@ -93,22 +83,96 @@ def examples(args: argparse.Namespace) -> None:
         print(file)
 
 
-def _arg(*flags: str, **kwargs: Any) -> Arg:
-    return Arg(flags, **kwargs)  # type: ignore[no-untyped-call]
+@_explained
+def backtest(args: argparse.Namespace) -> None:
+    """Replay tests on the last partitions, and say on which days they would have fired."""
+    from airflow.cli.simple_table import AirflowConsole
+
+    from airflow_dataquality import anomalies
+
+    found = anomalies.backtest(
+        _place(args), metrics=args.metrics or "auto", baseline=_baseline(args), columns=args.columns
+    )
+    for note in found["notes"]:
+        print(f"Note: {note}", file=sys.stderr)
+    console = AirflowConsole()
+    if args.output in ("json", "yaml"):
+        (console.print_as_json if args.output == "json" else console.print_as_yaml)(found)
+        return
+    key = ", ".join(f"{column}={value}" for column, value in found["partition"].items())
+    print(f"{found['table']}, the last {found['periods']} partitions up to {key or 'today'}; {found['baseline']}")
+    show = console.print_as_table if args.output == "table" else console.print_as_plain_table
+    show(
+        [
+            {
+                "test": test["name"],
+                "judged": test["judged"],
+                "alarms": test["alarms"],
+                "a year": "" if test["a_year"] is None else test["a_year"],
+                **{f"at {level}": count for level, count in test["at"].items()},
+            }
+            for test in found["tests"]
+        ]
+    )
+    if found["alarms"]:
+        numbers = ("value", "expected", "score")
+        show([alarm | {name: f"{alarm[name]:.4g}" for name in numbers} for alarm in found["alarms"]])
+    elif any(test["judged"] for test in found["tests"]):
+        print("Nothing would have fired.")
 
 
-_CONN_ID = _arg("--conn-id", default="warehouse", help="the warehouse's connection (default: warehouse)")
-_LEDGER_SCHEMA = _arg("--ledger-schema", default="dataquality", help="the ledger's schema (default: dataquality)")
+@_explained
+def mark(args: argparse.Namespace) -> None:
+    """Say that what was measured on a partition is an incident, and no history."""
+    from airflow_dataquality import anomalies
+
+    done = anomalies.mark(_place(args), metric=args.metric, note=args.note, remove=args.remove)
+    what = f"{done['metric'] or 'everything'} of {done['table']}"
+    key = ", ".join(f"{column}={value}" for column, value in done["partition"].items()) or "today"
+    if args.remove:
+        print(f"{what}, {key}: is history again ({done['rows']} mark{'' if done['rows'] == 1 else 's'} removed)")
+    else:
+        print(f"{what}, {key}: is marked as an incident, and no history from now on")
+
+
+@_explained
+def plot(args: argparse.Namespace) -> None:
+    """Draw a metric: its values, what was expected, and the anomalies."""
+    from airflow_dataquality import plot as drawing
+
+    file = Path(args.output)
+    drawn = drawing.plot(_place(args), args.metric, file, baseline=_baseline(args))
+    dates = [str(when) for when, outside in zip(drawn.days, drawn.outside, strict=True) if outside]
+    print(f"{file}: {len(drawn.when)} partitions, {len(dates)} anomalies" + (f": {', '.join(dates)}" if dates else ""))
+
+
+def _place(args: argparse.Namespace) -> Any:
+    from airflow_dataquality.anomalies import Place
+
+    return Place(
+        args.conn_id, args.table, dict(args.partition or ()),
+        last=getattr(args, "last", 90), history=getattr(args, "history", "auto"),
+        ledger_schema=args.ledger_schema, ledger_conn_id=args.ledger_conn_id,
+    )  # fmt: skip
+
+
+def _baseline(args: argparse.Namespace) -> Any:
+    from airflow_dataquality.baseline import Baseline
+
+    given = {name: getattr(args, name) for name in ("threshold", "direction", "window", "min_history", "holidays")}
+    options = {name: value for name, value in given.items() if value is not None}
+    return Baseline(args.baseline, exclude=tuple(args.exclude or ()), **options)
+
 
 _SWEEP = ActionCommand(
     name="sweep",
     help="Remove staging and backup tables that no live run owns",
     func=sweep,
     args=(
-        _CONN_ID,
-        _arg("--schema", help="look in this schema alone (default: every schema)"),
-        _arg("--ttl", type=duration, default="7d", help="keep rejected rows for this long (default: 7d)"),
-        _arg("--dry-run", action="store_true", help="list what would be removed, and remove nothing"),
+        CONN_ID,
+        arg("--schema", help="look in this schema alone (default: every schema)"),
+        arg("--ttl", type=duration, default="7d", help="keep rejected rows for this long (default: 7d)"),
+        arg("--dry-run", action="store_true", help="list what would be removed, and remove nothing"),
     ),
 )
 _ROLLBACK = ActionCommand(
@@ -116,13 +180,13 @@ _ROLLBACK = ActionCommand(
     help="Publish the previous version of a table again",
     func=rollback,
     args=(
-        _arg("table", help="schema.table, quoted as in SQL"),
-        _CONN_ID,
-        _arg(
+        TABLE,
+        CONN_ID,
+        arg(
             "--partition", nargs="+", type=key_value, metavar="COLUMN=VALUE", help="this partition, not the whole table"
         ),
-        _LEDGER_SCHEMA,
-        _arg("--dry-run", action="store_true", help="say which version would be published, and publish nothing"),
+        LEDGER_SCHEMA,
+        arg("--dry-run", action="store_true", help="say which version would be published, and publish nothing"),
     ),
 )
 _EXAMPLES = ActionCommand(
@@ -130,8 +194,74 @@ _EXAMPLES = ActionCommand(
     help="Copy the example DAGs into a DAG folder",
     func=examples,
     args=(
-        _arg("directory", metavar="DIR", help="the DAG folder; created if it does not exist"),
-        _arg("--force", action="store_true", help="overwrite files that are already there"),
+        arg("directory", metavar="DIR", help="the DAG folder; created if it does not exist"),
+        arg("--force", action="store_true", help="overwrite files that are already there"),
+    ),
+)
+_BACKTEST = ActionCommand(
+    name="backtest",
+    help="Replay anomaly tests on past partitions: on which days they would have fired",
+    func=backtest,
+    args=(
+        TABLE,
+        CONN_ID,
+        NEWEST,
+        LAST,
+        arg(
+            "--metrics",
+            nargs="+",
+            metavar="METRIC",
+            help="row_count, mean (on every column of its type), null_ratio:tailnum … (default: auto)",
+        ),
+        arg("--columns", nargs="+", metavar="COLUMN", help="only these, where a metric does not name one"),
+        *BASELINE,
+        LEDGER_SCHEMA,
+        LEDGER_CONN_ID,
+        arg(
+            "-o",
+            "--output",
+            choices=("table", "json", "yaml", "plain"),
+            default="table",
+            metavar="FORMAT",
+            help="table, json, yaml or plain (default: table)",
+        ),
+    ),
+)
+_MARK = ActionCommand(
+    name="mark",
+    help="Mark a partition as an incident: what was measured on it is no history",
+    func=mark,
+    args=(
+        TABLE,
+        CONN_ID,
+        arg(
+            "--partition",
+            nargs="+",
+            type=key_value,
+            metavar="COLUMN=VALUE",
+            help="the partition (default: the whole table, as it was measured today)",
+        ),
+        arg("--metric", help="only this metric, as recorded or as mean:dep_delay (default: all)"),
+        arg("--note", help="why, for people to read"),
+        arg("--remove", action="store_true", help="take it back"),
+        LEDGER_SCHEMA,
+        LEDGER_CONN_ID,
+    ),
+)
+_PLOT = ActionCommand(
+    name="plot",
+    help="Draw a metric: its values, what was expected of each, and the anomalies",
+    func=plot,
+    args=(
+        TABLE,
+        arg("metric", help='as recorded, "mean(dep_delay)", \'row_count {"origin": "JFK"}\', or as mean:dep_delay'),
+        CONN_ID,
+        NEWEST,
+        LAST,
+        *BASELINE,
+        LEDGER_SCHEMA,
+        LEDGER_CONN_ID,
+        arg("-o", "--output", metavar="FILE", required=True, help="the file to write: .png, .svg or .pdf"),
     ),
 )
 
@@ -141,7 +271,7 @@ def get_dq_commands() -> list[GroupCommand]:
     return [
         GroupCommand(
             name="dq",
-            help="Stage, check and exchange: maintain what the data quality operators publish",
-            subcommands=(_SWEEP, _ROLLBACK, _EXAMPLES),
+            help="Maintain what the data quality operators publish, and what they know of the past",
+            subcommands=(_SWEEP, _ROLLBACK, _EXAMPLES, _BACKTEST, _MARK, _PLOT),
         )
     ]

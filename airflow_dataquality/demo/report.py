@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,8 @@ from rich.text import Text
 
 if TYPE_CHECKING:
     import psycopg
+
+    from airflow_dataquality.engine.backtest import Series
 
 _STYLES = {"published": "green", "BLOCKED": "bold red", "checked": "green", "failed": "bold red"}
 
@@ -134,6 +136,22 @@ def blocked(outcome: Outcome, production: str, before: str, after: str) -> Panel
         f"{' ' * len(production)}    after  {after}  {'untouched' if untouched else 'CHANGED'}",
     ]
     return Panel("\n".join(lines), title=f"{outcome.day} was blocked", title_align="left", border_style="red")
+
+
+def anomalies(title: str, found: Series, expected: Collection[str]) -> Table:
+    """A line for each day on which a share is an anomaly.
+
+    :param expected: the days that are to be found
+    """
+    shown = Table(title=title, title_justify="left", title_style="bold", header_style="bold")
+    for column in ("day", "share", "expected", "at most", "sigma"):
+        shown.add_column(column, justify="left" if column == "day" else "right")
+    shown.add_column("")
+    for index in found.outside.nonzero()[0]:
+        shares = (f"{share[index]:.1%}" for share in (found.values, found.expected, found.high))
+        day = found.days[index]
+        shown.add_row(day, *shares, f"{found.score[index]:.1f}", "the blizzard" if day in expected else "")
+    return shown
 
 
 def verdicts(expectations: Sequence[tuple[str, bool]]) -> Text:
