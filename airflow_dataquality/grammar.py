@@ -9,8 +9,9 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any, TypeVar
 
+from airflow_dataquality.baseline import baseline as read_baseline
 from airflow_dataquality.errors import SpecError, did_you_mean
-from airflow_dataquality.model import Check, FailOn, Interval, Metric, Severity
+from airflow_dataquality.model import Baseline, Check, FailOn, Interval, Metric, Severity
 from airflow_dataquality.vocabulary import DIMENSIONS, KINDS, WRITABLE, Kind, Takes
 
 PERCENT = Decimal("0.01")
@@ -30,6 +31,7 @@ def build(
     condition: Mapping[str, Any],
     params: Mapping[str, Any],
     where: str,
+    baseline: Any = None,
     tolerance_unit: Decimal = PERCENT,
     name: str | None = None,
     severity: str | None = None,
@@ -42,11 +44,12 @@ def build(
     :param word: a word of the vocabulary
     :param columns: a column, several, or None
     :param where: what to call the place in an error
+    :param baseline: from which the interval is computed, instead of a condition
     :raises SpecError: naming the place, the mistake and the candidates
     """
     kind = kind_of(word, where)
     metric = Metric(word, _columns(kind, word, columns, where), _freeze_params(kind, word, params, where),
-                    _clause(partition_clause, where))  # fmt: skip
+                    _clause(partition_clause, where), label=name if kind.params else None)  # fmt: skip
     if dimension is not None and dimension not in DIMENSIONS:
         raise SpecError(f"{where}: unknown dimension {dimension!r}", hint=did_you_mean(dimension, DIMENSIONS))
     for label, text in (("name", name), ("description", description)):
@@ -55,13 +58,25 @@ def build(
     return Check(
         name=name or str(metric),
         metric=metric,
-        expect=interval(condition, kind=kind, word=word, where=where, tolerance_unit=tolerance_unit),
+        expect=_expect(condition, baseline, kind=kind, word=word, where=where, tolerance_unit=tolerance_unit),
         severity=one_of(Severity, severity or Severity.ERROR, f"{where}: severity"),
         description=description,
         dimension=dimension or kind.dimension,
         source=where,
         named=name is not None,
     )
+
+
+def _expect(
+    condition: Mapping[str, Any], baseline: Any, *, kind: Kind, word: str, where: str, tolerance_unit: Decimal
+) -> Interval | Baseline:
+    if baseline is None:
+        return interval(condition, kind=kind, word=word, where=where, tolerance_unit=tolerance_unit)
+    if given := [name for name, value in condition.items() if value is not None]:
+        raise SpecError(f"{where}: both a baseline and {', '.join(given)}", hint="keep one of them")
+    if word == "check_statement":
+        raise SpecError(f"{where}: {word} is true or false, and has no baseline", hint="measure a number")
+    return read_baseline(baseline, where)
 
 
 def one_of(words: type[_Word], value: Any, what: str) -> _Word:
@@ -89,7 +104,7 @@ def interval(
     if not given:
         if kind.violations or word == "check_statement":
             return Interval(0, 0) if kind.violations else Interval(1, 1)
-        raise SpecError(f"{where}: no condition for {word}", hint=f"add one of {', '.join(COMPARISONS)}")
+        raise SpecError(f"{where}: no condition for {word}", hint=f"add one of {', '.join(COMPARISONS)}, or a baseline")
     for one, other in (("greater_than", "geq_to"), ("less_than", "leq_to")):
         if one in given and other in given:
             raise SpecError(f"{where}: both {one} and {other}", hint="keep one of them")

@@ -20,10 +20,13 @@ def get_provider_info() -> dict[str, Any]:
             {
                 "integration-name": INTEGRATION,
                 "python-modules": [
+                    "airflow_dataquality.operators.anomaly_test",
                     "airflow_dataquality.operators.check",
                     "airflow_dataquality.operators.redshift_upsert",
                     "airflow_dataquality.operators.stage_check_exchange",
+                    "airflow_dataquality.operators.table_statistics",
                     "airflow_dataquality.operators.upsert",
+                    "airflow_dataquality.operators.zscore_anomaly",
                 ],
             }
         ],

@@ -21,8 +21,8 @@ from airflow_dataquality.model import Check
 
 # `id` and `previous_name` exist in Airflow's grammar to follow a renamed rule. History here belongs to
 # (table, check name), so they are read and have no effect.
-RULE = ("name", "check", "column", "condition", "severity", "partition_clause", "description", "dimension", "id",
-        "previous_name")  # fmt: skip
+RULE = ("name", "check", "column", "condition", "baseline", "severity", "partition_clause", "description",
+        "dimension", "id", "previous_name")  # fmt: skip
 COLUMN_CHECKS = {
     "null_check": "null_count",
     "distinct_check": "distinct_count",
@@ -161,6 +161,7 @@ def _check_from_rule(rule: Mapping[str, Any], where: str) -> Check:
         condition=condition or {},
         params=params,
         where=where,
+        baseline=fields.get("baseline"),
         name=fields.get("name"),
         severity=fields.get("severity"),
         partition_clause=fields.get("partition_clause"),

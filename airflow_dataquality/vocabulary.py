@@ -40,6 +40,8 @@ class Kind:
     :param counts_empty: zero rows are an answer, not "no data"
     :param compares: with what production holds now, so that it needs a staged load
     :param health: of the stored table and not of its rows, so that neither a partition nor staged rows have it
+    :param momentary: depends on when it is measured, so that an old partition cannot tell what it was
+    :param scale: what its past is judged as: a ``count``, a ``rate`` from 0 to 1, or a ``value``
     :param implied: made by the operators, not written by users
     """
 
@@ -54,16 +56,26 @@ class Kind:
     counts_empty: bool = False
     compares: bool = False
     health: bool = False
+    momentary: bool = False
+    scale: str = "value"
     implied: bool = False
 
 
 DIMENSIONS = ("completeness", "consistency", "freshness", "uniqueness", "validity", "volume")
 
 KINDS: dict[str, Kind] = {
-    "row_count": Kind("Number of rows.", "volume", takes=Takes.NONE, counts_empty=True),
+    "row_count": Kind("Number of rows.", "volume", takes=Takes.NONE, counts_empty=True, scale="count"),
     "null_count": Kind("Rows in which the column is NULL.", "completeness", violations=True),
-    "null_ratio": Kind("Share of rows in which the column is NULL, 0 to 1.", "completeness"),
-    "distinct_count": Kind("Different values of the column; NULL is not one.", "uniqueness", Family.SORTED),
+    "null_ratio": Kind("Share of rows in which the column is NULL, 0 to 1.", "completeness", scale="rate"),
+    "true_ratio": Kind(
+        "Share of the known values that are true, 0 to 1; NULLs are ignored.",
+        "validity",
+        category="boolean",
+        scale="rate",
+    ),
+    "distinct_count": Kind(
+        "Different values of the column; NULL is not one.", "uniqueness", Family.SORTED, scale="count"
+    ),
     "unique_violations": Kind(
         "Surplus rows: rows with a key, minus different keys. A key with NULL in any of its columns repeats "
         "nothing and is not counted, as in a UNIQUE constraint; add `null_count` to forbid it. With several "
@@ -123,6 +135,7 @@ KINDS: dict[str, Kind] = {
         "freshness",
         category="time",
         value="duration",
+        momentary=True,
     ),
     "schema": Kind(
         "Differences between the table's columns and `columns` (names, or names with types): missing, unexpected, "
@@ -133,6 +146,15 @@ KINDS: dict[str, Kind] = {
         params=("columns",),
         violations=True,
         counts_empty=True,
+    ),
+    "column_count": Kind(
+        "Number of the table's columns.",
+        "consistency",
+        Family.CATALOG,
+        Takes.NONE,
+        counts_empty=True,
+        scale="count",
+        momentary=True,
     ),
     "custom_sql": Kind(
         "The one value that `sql` returns; `{table}` in it names what is being checked: the staged rows, the "
@@ -160,6 +182,7 @@ KINDS: dict[str, Kind] = {
         Takes.NONE,
         counts_empty=True,
         compares=True,
+        momentary=True,
     ),
     "lost_keys": Kind(
         "Keys that production holds of the same partition and the staged rows do not. NULL is a value here.",
@@ -169,12 +192,14 @@ KINDS: dict[str, Kind] = {
         violations=True,
         counts_empty=True,
         compares=True,
+        momentary=True,
     ),
     "unseen_values": Kind(
         "Different staged values that production, in any partition, does not hold. NULL is not one.",
         "validity",
         Family.ALONE,
         compares=True,
+        momentary=True,
         violations=True,
     ),
     "churn_ratio": Kind(
@@ -185,6 +210,7 @@ KINDS: dict[str, Kind] = {
         Takes.SOME,
         counts_empty=True,
         compares=True,
+        momentary=True,
     ),
     "table_size_mb": Kind(
         "Size of the stored table on disk, in MB of 1,048,576 bytes, with its indexes and TOAST on Postgres. "
@@ -194,6 +220,7 @@ KINDS: dict[str, Kind] = {
         Takes.NONE,
         counts_empty=True,
         health=True,
+        momentary=True,
     ),
     "unsorted_ratio": Kind(
         "Share of the stored rows that are not in the order of the sort key, 0 to 1; skipped for a table without one. "
@@ -203,6 +230,7 @@ KINDS: dict[str, Kind] = {
         Takes.NONE,
         counts_empty=True,
         health=True,
+        momentary=True,
     ),
     "stats_off": Kind(
         "How stale the planner's statistics of the stored table are: 0 is current, 100 out of date. ANALYZE renews "
@@ -212,6 +240,7 @@ KINDS: dict[str, Kind] = {
         Takes.NONE,
         counts_empty=True,
         health=True,
+        momentary=True,
     ),
     "skew_rows": Kind(
         "Rows on the slice that stores most of them, divided by the rows on the slice that stores fewest; skipped for "
@@ -221,6 +250,7 @@ KINDS: dict[str, Kind] = {
         Takes.NONE,
         counts_empty=True,
         health=True,
+        momentary=True,
     ),
     "outside_partition": Kind(
         "Staged rows that do not belong to the named partition.",
@@ -232,5 +262,11 @@ KINDS: dict[str, Kind] = {
         implied=True,
     ),
 }
+
+
+def scale_of(kind: Kind) -> str:
+    """What the kind's past is judged as: what counts violations is a count."""
+    return "count" if kind.violations else kind.scale
+
 
 WRITABLE = tuple(name for name, kind in KINDS.items() if not kind.implied)

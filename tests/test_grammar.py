@@ -11,10 +11,12 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from airflow_dataquality.checks import check
+from airflow_dataquality.baseline import Baseline
+from airflow_dataquality.checks import anomaly, check
 from airflow_dataquality.errors import SpecError, did_you_mean
 from airflow_dataquality.grammar import seconds
-from airflow_dataquality.model import FailOn, Interval, Severity, Status, Summary
+from airflow_dataquality.model import FailOn, Interval, Severity
+from airflow_dataquality.results import Status, Summary
 from airflow_dataquality.vocabulary import KINDS, WRITABLE
 
 numbers = st.integers(-(10**9), 10**9) | st.floats(-1e9, 1e9)
@@ -141,6 +143,21 @@ def test_intervals_are_read_by_people(arguments: dict[str, Any], words: str) -> 
         (lambda: check("mean", "x", geq_to=1, partition_clause="a = 1; DROP TABLE t"), "semicolon"),
         (lambda: check("mean", "x", geq_to=1, partition_clause=" "), "is not a text"),
         (lambda: check("mean", "x", geq_to=1, name=""), "name '' is not a text"),
+        (lambda: check("mean", "x", geq_to=1, baseline="auto"), "both a baseline and geq_to"),
+        (lambda: check("mean", "x", baseline="zcore"), "did you mean 'zscore'?"),
+        (lambda: check("mean", "x", baseline=7), "baseline 7 is none"),
+        (lambda: check("mean", "x", baseline={}), "baseline {} is none"),
+        (lambda: check("mean", "x", baseline={"auto": 3}), "baseline {'auto': 3} is none"),
+        (lambda: check("mean", "x", baseline={"auto": {}, "robust": {}}), "is none"),
+        (lambda: check("mean", "x", baseline={"robust": {"treshold": 3}}), "did you mean 'threshold'?"),
+        (lambda: check("mean", "x", baseline={"robust": {"threshold": -3}}), "threshold is -3, not a number above 0"),
+        (lambda: check("mean", "x", baseline={"auto": {"threshold": 100}}), "threshold is 100, not a number above 0"),
+        (lambda: check("mean", "x", baseline={"auto": {"exclude": 7}}), "exclude holds 7, neither a date nor two"),
+        (lambda: check("mean", "x", baseline={"auto": {"exclude": [None]}}), "exclude holds None"),
+        (lambda: check("mean", "x", baseline={"auto": {"holidays": ["US"]}}), "holidays is ['US'], not a country"),
+        (lambda: check("mean", "x", baseline={"auto": {"holidays": ""}}), "holidays is '', not a country"),
+        (lambda: check("check_statement", statement="a > 1", baseline="auto"), "is true or false"),
+        (lambda: check("meen", "x", baseline="auto"), "did you mean 'mean'?"),
     ],
 )
 def test_what_can_never_work_is_refused(make: Any, says: str) -> None:
@@ -186,9 +203,71 @@ def test_the_nearest_spelling_ignores_case() -> None:
     assert did_you_mean("zzz", []) == "Known: (none)"
 
 
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("auto", Baseline()),
+        ("seasonal", Baseline("seasonal")),
+        ({"zscore": {"threshold": 3, "window": 28}}, Baseline("zscore", threshold=3, window=28)),
+        ({"robust": None}, Baseline("robust")),
+        ({"auto": {"exclude": "2013-12-24", "holidays": "US"}},
+         Baseline(exclude=((date(2013, 12, 24), date(2013, 12, 24)),), holidays="US")),
+        ({"auto": {"exclude": [date(2013, 12, 24), ["2013-12-26", "2013-12-31"]]}},
+         Baseline(exclude=((date(2013, 12, 24),) * 2, (date(2013, 12, 26), date(2013, 12, 31))))),
+        (max, Baseline(max)),
+    ],
+)  # fmt: skip
+def test_a_baseline_stands_in_for_a_condition(given: Any, expected: Baseline) -> None:
+    made = check("null_count", "x", baseline=given)
+    assert made.expect == expected
+    assert hash(made) == hash(check("null_count", "x", baseline=expected))
+    if given is not max:
+        ((method, options),) = given.items() if isinstance(given, dict) else ((given, {}),)
+        assert anomaly("null_count", "x", baseline=method, **(options or {})).expect == expected
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"baseline": "zcore"}, "anomaly('mean', 'x'): baseline is 'zcore'\nHint: did you mean 'zscore'?"),
+        ({"threshold": "3"}, "threshold is '3'"),
+        ({"threshold": float("nan")}, "threshold is nan"),
+        ({"direction": "down"}, "direction is 'down'\nHint: Known: both, drop, spike"),
+        ({"window": 2}, "window is 2, not a whole number >= 3"),
+        ({"window": 28.0}, "window is 28.0"),
+        ({"min_history": 91}, "min_history 91 is more than window 90"),
+        ({"period": "daily"}, "did you mean 'day'?"),
+        ({"exclude": ["soon"]}, "exclude holds 'soon'"),
+        ({"exclude": [("2013-01-02", "2013-01-01")]}, "ends before it begins: 2013-01-02 to 2013-01-01"),
+        ({"exclude": [("2013-01-01", "2013-01-02", "2013-01-03")]}, "neither a date nor two"),
+        ({"geq_to": 1}, "both a baseline and geq_to"),
+    ],
+)
+def test_what_no_baseline_can_be(options: dict[str, Any], says: str) -> None:
+    with pytest.raises(SpecError) as raised:
+        anomaly("mean", "x", **options)
+    assert says in str(raised.value)
+    assert "\nHint: " in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("made", "words"),
+    [
+        (Baseline(threshold=3), "auto baseline, 3 sigma of 90 values"),
+        (
+            Baseline("robust", threshold=3.5, window=28, direction="drop"),
+            "robust baseline, 3.5 sigma of 28 values, drop only",
+        ),
+        (Baseline(max, threshold=4), "max baseline, 4 sigma of 90 values"),
+    ],
+)
+def test_baselines_are_read_by_people(made: Baseline, words: str) -> None:
+    assert str(made) == words
+
+
 @given(counts=st.lists(st.sampled_from(list(Status)), max_size=8))
 def test_the_score_counts_a_warning_as_a_quarter(counts: list[Status]) -> None:
-    from airflow_dataquality.model import Result
+    from airflow_dataquality.results import Result
 
     one = check("row_count", geq_to=1)
     summary = Summary(tuple(Result(one, 1, status, "") for status in counts))

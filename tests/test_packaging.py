@@ -26,19 +26,23 @@ PACKAGE = ROOT / "airflow_dataquality"
 # Lower layers first: a layer may import those before it.
 LAYERS = [
     ("errors",),
-    ("interval", "vocabulary", "_yaml", "examples"),
+    ("interval", "baseline", "formula", "vocabulary", "_yaml", "examples"),
     ("model",),
+    ("results",),
     ("grammar", "stats"),
     ("checks", "spec", "dialects"),
+    ("experiments",),
     ("plans",),
     ("engine",),
     ("hooks",),
     ("operators", "maintenance"),
-    ("cli", "provider_info"),
+    ("anomalies",),
+    ("plot",),
+    ("cli", "_arguments", "provider_info"),
     ("demo",),
 ]
 BELOW_AIRFLOW = [layer for layers in LAYERS[: LAYERS.index(("hooks",))] for layer in layers]
-HEAVY = {"boto3", "numpy", "pandas", "psycopg", "psycopg2", "rich", "scipy"}
+HEAVY = {"boto3", "numpy", "pandas", "psycopg", "psycopg2", "rich", "scipy", "holidays", "matplotlib"}
 OPERATORS = [module for operators in get_provider_info()["operators"] for module in operators["python-modules"]]
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from airflow_dataquality.checks import check
+from airflow_dataquality.checks import anomaly, check
 from airflow_dataquality.dialects import dialect_for
 from airflow_dataquality.engine.judge import resolve
 from airflow_dataquality.errors import SpecError
@@ -38,6 +38,24 @@ rules:
 """
 
 
+BASELINES = """
+rules:
+  - {check: row_count, baseline: auto}
+  - name: fares
+    check: mean
+    column: fare
+    severity: warn
+    baseline:
+      zscore:
+        threshold: 3
+        window: 28
+        direction: drop
+        exclude: [2013-12-24, [2013-12-26, 2014-01-01]]
+        holidays: US-NY
+  - {check: quantile, column: fare, q: 0.9, baseline: {seasonal: }, partition_clause: "region = 'EU'"}
+"""
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "orders.yaml").write_text(RULES)
@@ -54,6 +72,16 @@ def test_a_rule_set_is_the_checks_written_in_python(folder: Path) -> None:
         check("custom_sql", sql="SELECT COUNT(*) FROM {table}", geq_to=1),
     )
     assert found == written
+
+
+def test_a_rule_may_have_a_baseline_instead(tmp_path: Path) -> None:
+    (tmp_path / "volume.yaml").write_text(BASELINES)
+    assert checks_from("volume.yaml", folders=[str(tmp_path)]) == (
+        anomaly("row_count"),
+        anomaly("mean", "fare", name="fares", baseline="zscore", threshold=3, window=28, direction="drop",
+                exclude=["2013-12-24", ("2013-12-26", "2014-01-01")], holidays="US-NY", severity="warn"),
+        anomaly("quantile", "fare", q=0.9, baseline="seasonal", partition_clause="region = 'EU'"),
+    )  # fmt: skip
 
 
 def test_forms_can_be_mixed(folder: Path) -> None:
@@ -100,6 +128,12 @@ def test_forms_can_be_mixed(folder: Path) -> None:
         ({"rules": {"check": "row_count"}}, "`rules` is not a list"),
         ({"rules": [], "nam": "x"}, "did you mean 'name'?"),
         ({"a": {"nul_check": {"equal_to": 0}}}, "did you mean 'null_check'?"),
+        ([{"check": "row_count", "baselin": "auto"}], "did you mean 'baseline'?"),
+        ([{"check": "row_count", "baseline": "zcore"}], "checks[0]: baseline is 'zcore'\nHint: did you mean 'zscore'?"),
+        ([{"check": "row_count", "baseline": {"auto": {"windw": 3}}}], "did you mean 'window'?"),
+        ([{"check": "row_count", "baseline": "auto", "condition": {"geq_to": 1}}], "both a baseline and geq_to"),
+        ({"v": {"check_statement": "a > 1", "baseline": "auto"}}, "unknown key of a table check 'baseline'"),
+        ({"a": {"min": {"baseline": "auto"}}}, "unknown condition 'baseline'"),
         ({"a": {"min": {}}}, "no condition for min"),
         ({"a": {"min": {"geq_to": 5, "leq_to": 1}}}, "checks['a']['min']: the condition contradicts itself"),
         ({"v": {"check_statement": "a", "partition": "b"}}, "did you mean 'partition_clause'?"),
@@ -128,6 +162,7 @@ def test_errors_say_where_and_what(rules: Any, says: str, tmp_path: Path) -> Non
             "bad.yaml: rules[0] (n): unknown check 'mena'\nHint: did you mean 'mean'?",
         ),
         ("rules: !!python/object/apply:os.system [true]", "not valid YAML"),
+        ("rules:\n  - {check: row_count, baseline: {auto: {window: 1}}}", "bad.yaml: rules[0]: window is 1"),
     ],
 )
 def test_errors_name_the_file(text: str, says: str, tmp_path: Path) -> None:
@@ -170,6 +205,12 @@ COLUMNS = (
         (check("orphan_count", "carrier", references="a", referenced_columns=["x", "y"]), "1 columns refer to 2"),
         (check("custom_sql", sql="SELECT 1; DROP TABLE x", equal_to=1), "more than one statement"),
         (check("custom_sql", sql="DELETE FROM {table}", equal_to=1), "not a SELECT"),
+        (check("true_ratio", "Mixed", geq_to=0), "true_ratio needs a column of category boolean; Mixed is integer"),
+        (
+            check("max", "ts", baseline="auto"),
+            "max of ts is timestamp without time zone, of which a baseline knows nothing",
+        ),
+        (check("min", "carrier", baseline="auto"), "of which a baseline knows nothing"),
     ],
 )
 def test_what_the_columns_cannot_answer_is_refused(wrong: Check, says: str) -> None:

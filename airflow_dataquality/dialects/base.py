@@ -68,6 +68,12 @@ class Dialect(LedgerSql, MetricSql, SourceSql, UpsertSql):
         """A query for the one spelling that a value has in its type; None if there is no such question."""
         return None
 
+    def tables(self, schema: str | None) -> str:
+        """A query for the names of a schema's tables; None is the schema in which the database finds bare names."""
+        place = f" AND table_schema = {self.literal(schema) if schema else 'current_schema()'}"
+        tables = "SELECT table_name FROM information_schema.tables WHERE table_type = 'BASE TABLE'"
+        return f"{tables}{place} ORDER BY table_name"
+
     def columns(self, table: Table) -> str:
         """A query whose rows :meth:`column` reads: the table's columns in order, none if there is no table."""
         schema = f" AND table_schema = {self.literal(table.schema)}" if table.schema else ""

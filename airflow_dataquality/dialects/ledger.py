@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from airflow_dataquality.dialects.names import Names
-from airflow_dataquality.model import Table
+from airflow_dataquality.model import Partition, Table
+
+UNIT = "\x1f"
+"""Between names in one text: no name holds it."""
 
 
 class LedgerSql(Names):
@@ -22,6 +26,9 @@ class LedgerSql(Names):
     now = "CURRENT_TIMESTAMP"
     ledger_indexes = False
     """Whether indexes help its readers; a column store has none."""
+
+    measured_together = ("measured_at, metric, value", "")
+    """Columns and tail of the query for what was measured: one row for each number, or for each run."""
 
     def ledger_table(self, schema: str, name: str) -> Table:
         """Where a table of the ledger is."""
@@ -55,9 +62,56 @@ class LedgerSql(Names):
         """One INSERT of many rows; the column ``clock`` gets the database's time."""
         names = self.identifiers([*columns, clock] if clock else columns)
         tail = f", {self.now}" if clock else ""
-        values = ", ".join(f"({', '.join(map(self.literal, row))}{tail})" for row in rows)
+        seen: dict[str, str] = {}  # most texts of thousands of rows are alike
+        known = seen.get
+
+        def literal(value: Any) -> str:
+            if type(value) is not str:
+                return self.literal(value)
+            return known(value) or seen.setdefault(value, self.literal(value))
+
+        values = ", ".join(f"({', '.join(map(literal, row))}{tail})" for row in rows)
         return f"INSERT INTO {self.table(table)} ({names}) VALUES {values}"
 
     def select_max(self, table: Table, column: str) -> str:
         """The largest value of a column."""
         return f"SELECT MAX({self.identifier(column)}) FROM {self.table(table)}"
+
+    def history(self, ledger: Mapping[str, Table], table: Table, low: str, high: str, since: datetime | None) -> str:
+        """What was measured on partitions from ``low`` to before ``high``, oldest first, and what is marked.
+
+        Rows of: partition, when, names and values (:data:`UNIT` between names, a space between values), whether they
+        are marked as incidents (then without values; without names, all are).
+
+        :param high: if it is ``low``, of that partition itself
+        :param since: only what was measured from then on
+        """
+        key = [("table_schema", table.schema), ("table_name", table.name)]
+        if low == high:
+            where = self.rows_of(Partition(table, (*key, ("partition", low))))
+        else:
+            where = f"{self.rows_of(Partition(table, tuple(key)))} AND {self.between('partition', low, high)}"
+        recent = f" AND measured_at >= {self.literal(since)}" if since else ""
+        names = self.identifiers(["partition"])
+        return (
+            f"SELECT {names}, {self.measured_together[0]}, 0 AS marked FROM {self.table(ledger['metric'])} "
+            f"WHERE {where} AND state <> 'rejected'{recent}{self.measured_together[1]}\n"
+            f"UNION ALL SELECT {names}, given_at, metric, NULL, 1 FROM {self.table(ledger['verdict'])} "
+            f"WHERE {where} AND verdict = 'incident'\nORDER BY 2"
+        )
+
+    def recorded_partitions(self, ledger: Table, table: Table, metrics: Sequence[str]) -> str:
+        """A query for the partitions on which all of these metrics were measured."""
+        where = self.rows_of(Partition(table, (("table_schema", table.schema), ("table_name", table.name))))
+        partition, named = self.identifier("partition"), ", ".join(map(self.literal, metrics))
+        return (
+            f"SELECT {partition} FROM {self.table(ledger)} WHERE {where} AND state <> 'rejected' "
+            f"AND metric IN ({named}) GROUP BY {partition} HAVING COUNT(DISTINCT metric) = {len(metrics):d}"
+        )
+
+    def forget_verdicts(self, verdict: Table, partition: Partition, metric: str | None) -> str:
+        """Delete what was said of a partition, or of one metric on it."""
+        table = partition.table
+        key = [("table_schema", table.schema), ("table_name", table.name), ("partition", partition.json)]
+        where = self.rows_of(Partition(table, (*key, *([("metric", metric)] if metric else []))))
+        return f"DELETE FROM {self.table(verdict)} WHERE {where}"

@@ -33,6 +33,7 @@ TEMPLATES: Mapping[str, str] = {
     "row_count": "{n}",
     "null_count": "{n} - COUNT({x})",
     "null_ratio": "CAST({n} - COUNT({x}) AS DOUBLE PRECISION) / NULLIF({n}, 0)",
+    "true_ratio": "CAST(COUNT(CASE WHEN {and}{column} THEN 1 END) AS DOUBLE PRECISION) / NULLIF(COUNT({x}), 0)",
     "min": "MIN({x})",
     "max": "MAX({x})",
     # Where an average of integers is an integer (Redshift), the argument has to be cast, not the result.
@@ -142,6 +143,25 @@ class MetricSql(Names):
         if all(item.startswith("(SELECT") for item in items):
             return f"SELECT\n  {listed}"
         return f"SELECT\n  {listed}\nFROM {self.source(what, where)}"
+
+    def groupable(self, metric: Metric) -> bool:
+        """Whether the metric is measured beside others, once for each group of rows."""
+        several = metric.kind + SEVERAL if len(metric.columns) > 1 else metric.kind
+        return (
+            not self.templates.get(several, self.templates.get(metric.kind, "SELECT")).lstrip("(").startswith("SELECT")
+        )
+
+    def groups(self, items: Iterable[str], what: Partition, by: Sequence[str], where: str | None = None) -> str:
+        """One scan for all items, once for each combination of values of the columns."""
+        keys = self.identifiers(by)
+        listed = ",\n  ".join([keys, *items])
+        return f"SELECT\n  {listed}\nFROM {self.source(what, where)}\nGROUP BY {keys}"
+
+    def largest(self, what: Partition, column: str, most: int, where: str | None = None) -> str:
+        """The predicate of the rows with one of the ``most`` values that most rows have, or with none."""
+        name = self.identifier(column)
+        ranked = f"SELECT {name} FROM {self.source(what, where)} GROUP BY {name} ORDER BY COUNT(*) DESC, {name}"
+        return f"({name} IS NULL OR {name} IN ({ranked} LIMIT {most:d}))"
 
     def source(self, what: Partition, where: str | None = None) -> str:
         """What follows FROM: the table, and which of its rows."""

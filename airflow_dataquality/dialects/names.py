@@ -74,3 +74,13 @@ class Names:
             for column, value in partition.key
         ]
         return " AND ".join(terms) or None
+
+    def between(self, column: str, low: Any, high: Any) -> str:
+        """The predicate of a range of values, the first included and the last not."""
+        name = self.identifier(column)
+        return f"{name} >= {self.literal(low)} AND {name} < {self.literal(high)}"
+
+    def up_to(self, column: str, last: Any, *, after: Any = None) -> str:
+        """The predicate of the values up to ``last``, and above ``after`` if it is given."""
+        name = self.identifier(column)
+        return f"{name} <= {self.literal(last)}" + ("" if after is None else f" AND {name} > {self.literal(after)}")

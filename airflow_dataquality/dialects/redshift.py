@@ -50,6 +50,8 @@ class Redshift(RedshiftUpsertSql, StagingSql, Postgres):
     folds_quoted = True
     now = "GETDATE()"
     ledger_indexes = False
+    # LISTAGG ends at 65,535 bytes: https://docs.aws.amazon.com/redshift/latest/dg/r_LISTAGG.html
+    measured_together = Dialect.measured_together
     read_setup: Sequence[str] = ()
     session_wishes: Sequence[str] = ()
     slow_steps: Mapping[str, str] = {
@@ -82,6 +84,13 @@ class Redshift(RedshiftUpsertSql, StagingSql, Postgres):
         https://docs.aws.amazon.com/redshift/latest/dg/pattern-matching-conditions-posix.html
         """
         return Dialect.text(self, value.replace("\\", "\\\\"))
+
+    def tables(self, schema: str | None) -> str:
+        """As the standard has it: Redshift's tables have no partitions.
+
+        https://docs.aws.amazon.com/redshift/latest/dg/r_CURRENT_SCHEMA.html
+        """
+        return Dialect.tables(self, schema)
 
     def byte(self, column: Column) -> str:
         """Text compares by its bytes, unless a column is CASE_INSENSITIVE."""

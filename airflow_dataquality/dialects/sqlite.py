@@ -20,6 +20,7 @@ class Sqlite(SqliteUpsertSql, Dialect):
     name = "sqlite"
     # Takes the write lock now: https://www.sqlite.org/lang_transaction.html#immediate
     begin_write = "BEGIN IMMEDIATE"
+    begin_read = "BEGIN"
     max_select_items = 1900  # https://www.sqlite.org/limits.html: 2,000 columns in a result
     explain = "EXPLAIN "
     explain_plan = "EXPLAIN QUERY PLAN "
@@ -53,6 +54,9 @@ class Sqlite(SqliteUpsertSql, Dialect):
 
     def create_schema(self, schema: str) -> Sequence[str]:
         return ()
+
+    def tables(self, schema: str | None) -> str:
+        return "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name"
 
     def columns(self, table: Table) -> str:
         place = f", {self.text(table.schema)}" if table.schema else ""

@@ -7,23 +7,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from airflow_dataquality.engine.anomaly import expectations
 from airflow_dataquality.engine.judge import judge
 from airflow_dataquality.engine.ledger import Ledger, Run
 from airflow_dataquality.engine.measure import measure, preflight
 from airflow_dataquality.engine.session import ExchangeSession
 from airflow_dataquality.errors import ChecksFailed
-from airflow_dataquality.model import (
-    Check,
-    Column,
-    FailOn,
-    Measurement,
-    Metric,
-    Partition,
-    Result,
-    Status,
-    Summary,
-    Table,
-)
+from airflow_dataquality.model import Check, Column, FailOn, Metric, Partition, Table
+from airflow_dataquality.results import Measurement, Result, Status, Summary
 
 log = logging.getLogger(__name__)
 
@@ -88,7 +79,11 @@ class Checking:
         self.measurements = measure(
             self.session, metrics, Partition(stage), columns=self.columns, production=self.production
         )
-        judged = judge(self.checks, self.measurements)
+        expected = expectations(
+            self.session, self.ledger, self.run, self.checks, self.measurements, self.partition,
+            columns=self.columns if self.production else (),
+        )  # fmt: skip
+        judged = judge(self.checks, self.measurements, expected)
         counted = [r for r in judged.results if not r.check.implied or r.status is not Status.PASS]
         summary = Summary(tuple(explained(result) for result in counted))
         self.ledger.record_results(self.run, self.partition, summary)

@@ -10,7 +10,8 @@ from typing import Any
 
 from airflow_dataquality.dialects.base import Dialect
 from airflow_dataquality.errors import SpecError, did_you_mean
-from airflow_dataquality.model import Check, Column, Measurement, Metric, Result, Severity, Status, Summary, Table
+from airflow_dataquality.model import Baseline, Check, Column, Interval, Metric, Severity, Table
+from airflow_dataquality.results import Expectation, Measurement, Result, Status, Summary
 from airflow_dataquality.vocabulary import KINDS
 
 _VALUES: dict[str, tuple[type, ...]] = {
@@ -73,7 +74,10 @@ def _misfits(check: Check, column: Column, dialect: Dialect) -> Iterator[tuple[s
         yield f"{word} has no meaning on {column.name}, which is {column.type}", "use values_outside or a custom_sql"
     elif word == "values_outside":
         yield from _wrong_values(check.metric.param("values"), column, "values holds")
-    elif kind.value == "scalar" and check.metric.columns:
+    elif kind.value == "scalar" and isinstance(check.expect, Baseline):
+        if column.category not in ("number", None):
+            yield f"{word} of {column.name} is {column.type}, of which a baseline knows nothing", "name a number"
+    elif kind.value == "scalar" and check.metric.columns and isinstance(check.expect, Interval):
         bounds = [bound for bound in (check.expect.low, check.expect.high) if bound is not None]
         yield from _wrong_values(bounds, column, "the condition holds")
 
@@ -108,30 +112,44 @@ def _bad_params(metric: Metric, dialect: Dialect) -> Iterator[tuple[str, str]]:
             yield f"references: {error.message}", error.hint or ""
 
 
-def judge(checks: Iterable[Check], measurements: Mapping[Metric, Measurement]) -> Summary:
-    """Compare each measurement with the interval it must lie in. Nothing that was not measured passes."""
-    return Summary(tuple(_judged(check, measurements[check.metric]) for check in checks))
+def judge(
+    checks: Iterable[Check],
+    measurements: Mapping[Metric, Measurement],
+    expectations: Mapping[Check, Expectation] | None = None,
+) -> Summary:
+    """Compare each measurement with the interval it must lie in. Nothing that was not measured passes.
+
+    :param expectations: of the checks that have a baseline
+    """
+    return Summary(tuple(_judged(c, measurements[c.metric], (expectations or {}).get(c)) for c in checks))
 
 
-def _judged(check: Check, found: Measurement) -> Result:
-    value = found.value
+def _judged(check: Check, found: Measurement, expectation: Expectation | None) -> Result:
     if found.error is not None:
         return Result(check, None, Status.ERROR, f"{check.metric} could not be measured: {found.error}")
     if found.absent is not None:
         return Result(check, None, Status.SKIP, found.absent)
     if found.rows == 0 and not KINDS[check.metric.kind].counts_empty:
         return Result(check, None, Status.SKIP, "no rows to check")
-    if value is None and check.null_is_zero:
-        value, found = 0, replace(found, detail="it is NULL, which SQLColumnCheckOperator takes as 0")
-    if value is None:
+    if isinstance(check.expect, Baseline):
+        return _against_past(check, found.value, expectation or Expectation(basis="its past was not read"))
+    if found.value is None and check.null_is_zero:
+        found = replace(found, value=0, detail="it is NULL, which SQLColumnCheckOperator takes as 0")
+    if found.value is None:
         return _without_value(check)
+    assert isinstance(check.expect, Interval)  # formulas are judged by engine.experiment
+    return _against_interval(check, check.expect, found)
+
+
+def _against_interval(check: Check, expect: Interval, found: Measurement) -> Result:
+    value = found.value
     try:
-        inside = value in check.expect
+        inside = value in expect
     except (TypeError, ValueError, ArithmeticError):
-        reason = f"{check.metric} is {value!r}, which cannot be compared with {check.expect}"
+        reason = f"{check.metric} is {value!r}, which cannot be compared with {expect}"
         return Result(check, value, Status.ERROR, reason)
     detail = f" ({found.detail})" if found.detail else ""
-    reason = f"{check.metric} is {said(value)}{detail}, expected {check.expect}"
+    reason = f"{check.metric} is {said(value)}{detail}, expected {expect}"
     return Result(check, value, Status.PASS if inside else _outside(check), reason)
 
 
@@ -142,6 +160,50 @@ def _without_value(check: Check) -> Result:
         return Result(check, None, _outside(check), f"the SQL returned NULL, expected {check.expect}")
     every = f": every {check.metric.columns[0]} is NULL" if check.metric.columns else ""
     return Result(check, None, _outside(check), f"{check.metric} has no value{every}; expected {check.expect}")
+
+
+def _against_past(check: Check, value: Any, found: Expectation) -> Result:
+    is_now = f"{check.metric} has no value" if value is None else f"{check.metric} is {said(value)}"
+    if found.interval is None:
+        return Result(check, value, Status.SKIP, f"{is_now}: {found.basis}", found)
+    if found.score is None and isinstance(value, str | date):
+        return Result(check, value, Status.ERROR, f"{is_now}, which is no number", found)
+    if value is None and check.metric.kind == "stddev":
+        return Result(check, None, Status.SKIP, "fewer than two values", found)
+    reason = (
+        f"{is_now}, expected about {_rounded(found.expected)} "
+        f"({_range(found.interval)}; {found.basis}, {found.history} values)"
+    )
+    if found.score is None:  # NULL or NaN, where there were numbers
+        return Result(check, value, _outside(check), reason, found)
+    off = f"{min(abs(found.score), 99):.1f} sigma"
+    if found.outside:
+        side = "above" if found.score > 0 else "below"
+        return Result(check, value, _outside(check), f"{reason}: {off} {side}", found)
+    if found.by_chance:
+        reason += f": {off}, but among so many tests chance explains it (q = {found.q_value:.2g})"
+    return Result(check, value, Status.PASS, reason, found)
+
+
+def _range(interval: Interval) -> str:
+    low, high = interval.low, interval.high
+    if low is None and high is None:
+        return "anything is possible"
+    if low is None or high is None:
+        return f"at least {_rounded(low)}" if high is None else f"at most {_rounded(high)}"
+    return f"{_rounded(low)} to {_rounded(high)}"
+
+
+def _rounded(value: float | None) -> str:
+    """A number that nobody measured, in four digits.
+
+    >>> _rounded(1234567.8), _rounded(0.00123456), _rounded(472.0)
+    ('1,234,568', '0.001235', '472')
+    """
+    if value is None:
+        return "?"
+    whole = 1_000 <= abs(value) < 10**15  # noqa: PLR2004 - from here on, digits after the point tell nothing
+    return f"{value:,.0f}" if whole else f"{value:.4g}"
 
 
 def _outside(check: Check) -> Status:

@@ -7,6 +7,7 @@ only ever appended. A ``publication`` row is written in the transaction that mak
 
 from __future__ import annotations
 
+import json
 import math
 import uuid
 from collections.abc import Iterable, Mapping
@@ -16,14 +17,17 @@ from decimal import Decimal
 from typing import Any
 
 from airflow_dataquality.engine.said import said
-from airflow_dataquality.engine.session import Session
+from airflow_dataquality.engine.session import Row, Session
 from airflow_dataquality.errors import DataQualityError
-from airflow_dataquality.model import Measurement, Metric, Partition, Result, Summary, Table
+from airflow_dataquality.model import Metric, Partition, Table
+from airflow_dataquality.results import Expectation, Measurement, Result, Summary
 
 VERSION = 1
+BATCH = 10_000
+"""Rows of one INSERT: a statement of Redshift has at most 16 MB."""
 
 _RUN = {
-    "run_uid": ("text", "one attempt of one task; the same in all three tables"),
+    "run_uid": ("text", "one attempt of one task; the same in all of its rows"),
     "table_schema": ("text", "schema of the table; NULL where the database has none"),
     "table_name": ("text", "name of the table"),
     "partition": (
@@ -61,6 +65,11 @@ TABLES: dict[str, dict[str, tuple[str, str]]] = {
         "value": ("double", "the number measured; NULL if it is none"),
         "value_text": ("text", "the value exactly, as text: also dates, texts, NaN"),
         "interval": ("text", "where it must lie, in words"),
+        "expected": ("double", "the likeliest value, by its baseline; NULL without one, or if it cannot tell"),
+        "low": ("double", "the least value that its baseline lets pass; NULL if any"),
+        "high": ("double", "the greatest"),
+        "score": ("double", "how far from what is expected, in standard deviations of a normal distribution"),
+        "p_value": ("double", "how often a healthy value is as far away"),
         "status": ("text", "pass, warn, fail, skip or error"),
         "severity": ("text", "error or warn"),
         "dimension": ("text", "completeness, consistency, freshness, uniqueness, validity or volume"),
@@ -71,10 +80,20 @@ TABLES: dict[str, dict[str, tuple[str, str]]] = {
     "metric": {
         **_RUN,
         "column_name": ("text", "on which column, or columns with commas between; NULL for the table"),
-        "metric": ("text", "the metric with its parameters: null_count(email), quantile(fare, q=0.5)"),
+        "metric": (
+            "text",
+            "the metric: null_count(email), quantile(fare, q=0.5); in brackets what tells it from others alike",
+        ),
         "value": ("double", "the number; NULL if there was none"),
         "state": ("text", "published, rejected, or observed on a table that was not loaded here"),
         "measured_at": ("time", "when"),
+    },
+    "verdict": {
+        **{name: _RUN[name] for name in ("table_schema", "table_name", "partition")},
+        "metric": ("text", "the metric that it is about; NULL for all of them"),
+        "verdict": ("text", "incident: what was measured then is not history"),
+        "note": ("text", "why, for people to read"),
+        "given_at": ("time", "when"),
     },
 }
 
@@ -165,20 +184,32 @@ class Ledger:
 
         :param state: what became of the rows: ``published``, ``rejected`` or ``observed``
         """
-        self._append(
-            "metric",
-            [
-                {
-                    **_where(run, partition),
-                    "column_name": ", ".join(metric.columns) or None,
-                    "metric": str(metric),
-                    "value": number(measured.value),
-                    "state": state,
-                }
-                for metric, measured in measurements.items()
-                if measured.error is None and measured.absent is None
-            ],
-        )
+        self._append("metric", _metrics(run, partition, measurements, state))
+
+    def record_past(self, run: Run, measured: Mapping[Partition, Mapping[Metric, Measurement]]) -> None:
+        """Append what was measured on many partitions that were there already."""
+        rows = [row for partition, found in measured.items() for row in _metrics(run, partition, found, "observed")]
+        self._append("metric", rows)
+
+    def record_incident(self, partition: Partition, metric: str | None, note: str | None) -> None:
+        """Append that what was measured is not history: of all metrics, or of one."""
+        row = {"metric": metric, "verdict": "incident", "note": note}
+        self._append("verdict", [{**_place(partition), **row}])
+
+    def forget_incident(self, partition: Partition, metric: str | None) -> int:
+        """Take that back; the number of rows."""
+        return self.session.execute(self.dialect.forget_verdicts(self.table("verdict"), partition, metric))
+
+    def partitions(self, table: Table, metrics: Iterable[Metric]) -> list[dict[str, Any]]:
+        """The keys of a table's partitions on which all of these metrics were measured."""
+        names = sorted({metric.series for metric in metrics})
+        rows = self.session.query(self.dialect.recorded_partitions(self.table("metric"), table, names))
+        return [json.loads(row[0]) for row in rows]
+
+    def history(self, table: Table, low: str, high: str, since: datetime | None) -> list[Row]:
+        """What was measured on a table's partitions from ``low`` to ``high``: rows of :meth:`LedgerSql.history`."""
+        tables = {name: self.table(name) for name in ("metric", "verdict")}
+        return self.session.query(self.dialect.history(tables, table, low, high, since))
 
     def record_publication(
         self, run: Run, partition: Partition, summary: Summary, *, mode: str, rows: int, previous: Table | None
@@ -194,18 +225,35 @@ class Ledger:
             return
         columns = list(rows[0])
         *_, clock = TABLES[name]
-        self.session.execute(
-            self.dialect.insert(self.table(name), columns, [list(row.values()) for row in rows], clock=clock)
-        )
+        for start in range(0, len(rows), BATCH):
+            values = [list(row.values()) for row in rows[start : start + BATCH]]
+            self.session.execute(self.dialect.insert(self.table(name), columns, values, clock=clock))
 
 
 def _where(run: Run, partition: Partition) -> dict[str, Any]:
-    return {
-        "run_uid": run.run_uid,
-        "table_schema": partition.table.schema,
-        "table_name": partition.table.name,
-        "partition": partition.json,
-    }
+    return {"run_uid": run.run_uid, **_place(partition)}
+
+
+def _place(partition: Partition) -> dict[str, Any]:
+    table = partition.table
+    return {"table_schema": table.schema, "table_name": table.name, "partition": partition.json}
+
+
+def _metrics(
+    run: Run, partition: Partition, measurements: Mapping[Metric, Measurement], state: str
+) -> list[dict[str, Any]]:
+    where = _where(run, partition)
+    return [
+        {
+            **where,
+            "column_name": ", ".join(metric.columns) or None,
+            "metric": metric.series,
+            "value": number(measured.value),
+            "state": state,
+        }
+        for metric, measured in measurements.items()
+        if measured.error is None and measured.absent is None
+    ]
 
 
 def _task(run: Run) -> dict[str, Any]:
@@ -220,12 +268,26 @@ def _result(result: Result) -> dict[str, Any]:
         "column_name": ", ".join(check.metric.columns) or None,
         "value": number(result.value),
         "value_text": None if result.value is None else str(result.value).replace("\x00", "�"),
-        "interval": str(check.expect),
+        "interval": result.interval,
+        **_expectation(result.expectation),
         "status": str(result.status),
         "severity": str(check.severity),
         "dimension": check.dimension,
         "reason": result.reason.replace("\x00", "�"),
     }
+
+
+def _expectation(found: Expectation | None) -> dict[str, Any]:
+    found = found or Expectation()
+    ends = (found.interval.low, found.interval.high) if found.interval else (None, None)
+    values = {
+        "expected": found.expected,
+        "low": ends[0],
+        "high": ends[1],
+        "score": found.score,
+        "p_value": found.p_value,
+    }
+    return {name: number(value) for name, value in values.items()}
 
 
 def number(value: Any) -> float | None:

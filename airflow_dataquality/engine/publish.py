@@ -24,18 +24,8 @@ from airflow_dataquality.engine.source import Select, Source
 from airflow_dataquality.engine.staging import Mark, Stage
 from airflow_dataquality.engine.target import Target, locate
 from airflow_dataquality.errors import ChecksFailed, SpecError
-from airflow_dataquality.model import (
-    Check,
-    Column,
-    FailOn,
-    Interval,
-    Metric,
-    Partition,
-    Result,
-    Scalar,
-    Summary,
-    Table,
-)
+from airflow_dataquality.model import Check, Column, FailOn, Interval, Metric, Partition, Scalar, Table
+from airflow_dataquality.results import Result, Summary
 
 log = logging.getLogger(__name__)
 
@@ -253,6 +243,7 @@ def implied_checks(partition: Partition, load: Load) -> list[Check]:
 
 def _refuses_empty(check: Check) -> bool:
     try:
-        return check.metric == ROWS and check.severity == "error" and 0 not in check.expect
+        expect = check.expect if check.metric == ROWS and check.severity == "error" else None
+        return isinstance(expect, Interval) and 0 not in expect
     except TypeError:
         raise SpecError(f"{check.source}: row_count is a number", hint="compare it with one") from None

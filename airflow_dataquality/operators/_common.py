@@ -20,8 +20,9 @@ from airflow.providers.common.compat.sdk import (
 
 from airflow_dataquality.engine.ledger import Run
 from airflow_dataquality.errors import ChecksFailed, PartitionError, SpecError
-from airflow_dataquality.model import Check, FailOn, Metric, Partition, Result, Status, Summary, Table
+from airflow_dataquality.model import Check, FailOn, Metric, Partition, Table
 from airflow_dataquality.operators._dates import with_date
+from airflow_dataquality.results import Result, Status, Summary
 from airflow_dataquality.vocabulary import KINDS
 
 if TYPE_CHECKING:
@@ -208,7 +209,7 @@ def check_results(summary: Summary, table: Table) -> list[SQLCheckResult]:
             severity=str(result.check.severity),
             column=", ".join(result.check.metric.columns) or None,
             table=str(table),
-            expected=str(result.check.expect),
+            expected=result.interval,
             actual=None if result.value is None else str(result.value),
             content=str(result.check.metric),
             description=result.check.description or result.reason,

@@ -1,6 +1,7 @@
 SET client_connection_check_interval = '1s';
 BEGIN ISOLATION LEVEL READ COMMITTED;
 SELECT pg_advisory_xact_lock(#);
+CREATE INDEX "verdict_table_partition_idx" ON "dataquality"."verdict" ("table_schema", "table_name", "partition");
 INSERT INTO "dataquality"."ledger_version" ("version") VALUES (1);
 COMMIT;
 SELECT MAX("version") FROM "dataquality"."ledger_version";
@@ -40,7 +41,7 @@ SELECT
   COUNT(*) - COUNT("name")
 FROM "w"."t__dq_stage_#";
 COMMIT;
-INSERT INTO "dataquality"."check_result" ("run_uid", "table_schema", "table_name", "partition", "check_name", "metric", "column_name", "value", "value_text", "interval", "status", "severity", "dimension", "reason", "dag_id", "task_id", "run_id", "map_index", "try_number", "checked_at") VALUES ('#', 'w', 't', '{}', 'null_count(name)', 'null_count', 'name', 0.0, '0', '= 0', 'pass', 'error', 'completeness', 'null_count(name) is 0, expected = 0', NULL, NULL, NULL, NULL, NULL, clock_timestamp());
+INSERT INTO "dataquality"."check_result" ("run_uid", "table_schema", "table_name", "partition", "check_name", "metric", "column_name", "value", "value_text", "interval", "expected", "low", "high", "score", "p_value", "status", "severity", "dimension", "reason", "dag_id", "task_id", "run_id", "map_index", "try_number", "checked_at") VALUES ('#', 'w', 't', '{}', 'null_count(name)', 'null_count', 'name', 0.0, '0', '= 0', NULL, NULL, NULL, NULL, NULL, 'pass', 'error', 'completeness', 'null_count(name) is 0, expected = 0', NULL, NULL, NULL, NULL, NULL, clock_timestamp());
 BEGIN ISOLATION LEVEL READ COMMITTED;
 LOCK TABLE ONLY "w"."t" IN ACCESS SHARE MODE;
 EXECUTE airflow_dataquality_features (#);

@@ -12,6 +12,8 @@ SELECT
   COUNT(CASE WHEN "carrier" = '' THEN 1 END),
   COUNT(CASE WHEN NOT dq_matches("carrier", '^[A-Z0-9]{2}$') THEN 1 END),
   COUNT(CASE WHEN (region = 'EU') AND "origin" NOT IN ('EWR', 'JFK') THEN 1 END),
+  CAST(COUNT(CASE WHEN "late" THEN 1 END) AS DOUBLE PRECISION) / NULLIF(COUNT("late"), 0),
+  CAST(COUNT(CASE WHEN (region = 'EU') AND "late" THEN 1 END) AS DOUBLE PRECISION) / NULLIF(COUNT(CASE WHEN (region = 'EU') THEN "late" END), 0),
   (JULIANDAY('now') - MAX(JULIANDAY("ts"))) * 86400.0
 FROM "analytics"."flights" WHERE "ds" = '2013-02-01';
 

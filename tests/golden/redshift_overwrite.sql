@@ -38,7 +38,7 @@ SELECT
   COUNT(*) - COUNT("name")
 FROM "w"."t__dq_stage_#";
 COMMIT;
-INSERT INTO "dataquality"."check_result" ("run_uid", "table_schema", "table_name", "partition", "check_name", "metric", "column_name", "value", "value_text", "interval", "status", "severity", "dimension", "reason", "dag_id", "task_id", "run_id", "map_index", "try_number", "checked_at") VALUES ('#', 'w', 't', '{}', 'null_count(name)', 'null_count', 'name', 0.0, '0', '= 0', 'pass', 'error', 'completeness', 'null_count(name) is 0, expected = 0', NULL, NULL, NULL, NULL, NULL, GETDATE());
+INSERT INTO "dataquality"."check_result" ("run_uid", "table_schema", "table_name", "partition", "check_name", "metric", "column_name", "value", "value_text", "interval", "expected", "low", "high", "score", "p_value", "status", "severity", "dimension", "reason", "dag_id", "task_id", "run_id", "map_index", "try_number", "checked_at") VALUES ('#', 'w', 't', '{}', 'null_count(name)', 'null_count', 'name', 0.0, '0', '= 0', NULL, NULL, NULL, NULL, NULL, 'pass', 'error', 'completeness', 'null_count(name) is 0, expected = 0', NULL, NULL, NULL, NULL, NULL, GETDATE());
 BEGIN;
 COMMIT;
 SELECT usesuper FROM pg_user WHERE usename = current_user;
