@@ -21,7 +21,7 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m compileall -q -j 0 $(VENV)/lib || true
 	touch $@
 
-demo: $(STAMP)  ## Publish ten days of flights through Airflow into Postgres, block the corrupted one
+demo: $(STAMP)  ## Publish ten days of flights through Airflow into Postgres, block the corrupted one, find the blizzard
 	$(BIN)/python -m airflow_dataquality.demo
 
 # Side by side, but for those that start processes of their own and kill them.

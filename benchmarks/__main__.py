@@ -1,4 +1,4 @@
-"""``python -m benchmarks [checks|exchange|publish|upsert|parse|import ...] [--quick] [--json FILE]``."""
+"""``python -m benchmarks [NAME ...] [--quick] [--json FILE]``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from benchmarks.reporting import Report
 
-NAMES = ("checks", "exchange", "publish", "upsert", "parse", "import")
+NAMES = ("checks", "anomalies", "detectors", "exchange", "publish", "upsert", "parse", "import")
 
 
 def main() -> None:
@@ -53,17 +53,18 @@ def _run(name: str, *, quick: bool) -> list[Report]:
 
 
 def _benchmarks(name: str) -> list[Callable[[bool], Report]]:
-    from benchmarks import checks, exchange, parse, publish, upsert
+    from benchmarks import anomalies, checks, detectors, exchange, parse, publish, upsert
 
-    on_a_server = {"checks": checks.run, "publish": publish.run, "upsert": upsert.run}
+    on_a_server = {"checks": checks.run, "anomalies": anomalies.run, "publish": publish.run, "upsert": upsert.run}
     if name in on_a_server:
         return [lambda quick: _on_a_server(on_a_server[name], quick=quick, durable=False)]
+    without = {"detectors": detectors.run, "parse": parse.run, "import": parse.imports}
     if name == "exchange":  # COMMIT waits for the disk, or does not: under the lock, that shows
         return [
             lambda quick: _on_a_server(exchange.run, quick=quick, durable=False),
             lambda quick: _on_a_server(exchange.run, quick=quick, durable=True),
         ]
-    return [lambda quick: {"parse": parse.run, "import": parse.imports}[name](quick=quick)]
+    return [lambda quick: without[name](quick=quick)]
 
 
 def _on_a_server(benchmark: Callable[..., Report], *, quick: bool, durable: bool) -> Report:

@@ -22,6 +22,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "row_count": {"condition": {"geq_to": 500, "leq_to": 1200}},
     "null_count": {"column": "carrier", "condition": {"equal_to": 0}},
     "null_ratio": {"column": "tailnum", "condition": {"leq_to": 0.05}, "severity": "warn"},
+    "true_ratio": {"column": "cancelled", "condition": {"leq_to": 0.2}},
     "distinct_count": {"column": "origin", "condition": {"equal_to": 3}},
     "unique_violations": {"columns": ["ds", "carrier", "origin"], "condition": {"equal_to": 0}},
     "min": {"column": "distance", "condition": {"greater_than": 0}},
@@ -46,6 +47,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "unsorted_ratio": {"condition": {"less_than": 0.2}, "severity": "warn"},
     "stats_off": {"condition": {"less_than": 10}, "severity": "warn"},
     "skew_rows": {"condition": {"less_than": 4}, "severity": "warn"},
+    "column_count": {"baseline": "auto", "severity": "warn"},
     "schema": {"columns": {"ds": "date", "carrier": "text", "flights": "bigint"}},
     "custom_sql": {
         "name": "cancelled_share",
@@ -60,7 +62,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
 }
 """A rule for each check that people write. The tests read each in both of the forms shown."""
 
-_CATEGORIES = {"number": "numbers", "text": "text", "time": "dates and timestamps"}
+_CATEGORIES = {"number": "numbers", "text": "text", "time": "dates and timestamps", "boolean": "booleans"}
 _STATEMENTS = {
     Family.PLAIN: "Shares one scan with every other plain aggregate.",
     Family.SORTED: "Shares one scan with every other distinct count and quantile.",

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import checks, exchange, parse, publish, upsert
+from benchmarks import anomalies, checks, detectors, exchange, parse, publish, upsert
 from benchmarks.readers import Read, longest
 from benchmarks.reporting import Report
 from support import Warehouse
@@ -23,10 +23,11 @@ ROOT = Path(__file__).parent.parent
     [
         (checks.run, ["it scans the table twice"]),
         (exchange.run, ["no read was wrong, none failed", "overwrite takes no lock that blocks readers"]),
+        (anomalies.run, ["one history statement, one insert batch"]),
         (publish.run, []),
         (upsert.run, []),
     ],
-    ids=["checks", "exchange", "publish", "upsert"],
+    ids=["checks", "exchange", "anomalies", "publish", "upsert"],
 )
 def test_sides_agree_on_the_data(run: Callable[..., Report], bars: list[str], warehouse: Warehouse) -> None:
     report = run(warehouse.uri, quick=True)
@@ -36,7 +37,7 @@ def test_sides_agree_on_the_data(run: Callable[..., Report], bars: list[str], wa
     assert json.loads(json.dumps(report.as_dict(), default=str))["title"] == report.title
 
 
-@pytest.mark.parametrize("run", [parse.run, parse.imports], ids=["parse", "import"])
+@pytest.mark.parametrize("run", [detectors.run, parse.run, parse.imports], ids=["detectors", "parse", "import"])
 def test_sides_build_the_same(run: Callable[..., Report]) -> None:
     assert run(quick=True).agree
 
@@ -60,4 +61,5 @@ def test_names_the_benchmarks_there_are() -> None:
         [sys.executable, "-m", "benchmarks", "chekcs"], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert said.returncode == 2
-    assert "unknown benchmark chekcs; there are checks, exchange, publish, upsert, parse, import" in said.stderr
+    names = "checks, anomalies, detectors, exchange, publish, upsert, parse, import"
+    assert f"unknown benchmark chekcs; there are {names}" in said.stderr

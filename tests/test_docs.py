@@ -19,14 +19,18 @@ import yaml
 from airflow.providers.common.compat.sdk import AirflowException
 
 from airflow_dataquality import errors, examples, maintenance
-from airflow_dataquality.checks import check
+from airflow_dataquality.baseline import Baseline
+from airflow_dataquality.checks import anomaly, check
 from airflow_dataquality.demo import dags
 from airflow_dataquality.dialects import dialect_for
 from airflow_dataquality.engine.ledger import TABLES
+from airflow_dataquality.operators.anomaly_test import AnomalyTestOperator
 from airflow_dataquality.operators.check import DataQualityCheckOperator
 from airflow_dataquality.operators.redshift_upsert import RedshiftUpsertOperator
 from airflow_dataquality.operators.stage_check_exchange import StageCheckExchangeOperator
+from airflow_dataquality.operators.table_statistics import TableStatisticsOperator
 from airflow_dataquality.operators.upsert import UpsertOperator
+from airflow_dataquality.operators.zscore_anomaly import ZScoreAnomalyOperator
 from airflow_dataquality.spec import checks_from
 from airflow_dataquality.vocabulary import KINDS, WRITABLE
 from support import Warehouse
@@ -36,7 +40,15 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parent.parent
 PAGES = ROOT / "docs" / "pages"
-OPERATORS = [StageCheckExchangeOperator, UpsertOperator, RedshiftUpsertOperator, DataQualityCheckOperator]
+OPERATORS = [
+    StageCheckExchangeOperator,
+    UpsertOperator,
+    RedshiftUpsertOperator,
+    DataQualityCheckOperator,
+    ZScoreAnomalyOperator,
+    TableStatisticsOperator,
+    AnomalyTestOperator,
+]
 
 FENCE = re.compile(r"^(?P<indent> *)```(?P<language>\w+)\n(?P<body>.*?)^(?P=indent)```$", re.DOTALL | re.MULTILINE)
 
@@ -106,13 +118,14 @@ def test_every_argument_of_an_operator_is_documented(operator: type) -> None:
 
 
 def test_every_argument_of_a_check_is_documented() -> None:
-    documented = set(re.findall(r":param (\w+):", check.__doc__ or ""))
-    assert set(inspect.signature(check).parameters) == documented
+    for function in (check, anomaly):
+        documented = set(re.findall(r":param (\w+):", function.__doc__ or ""))
+        assert set(inspect.signature(function).parameters) == documented
 
 
 def test_every_command_and_error_has_an_entry(hooks: ModuleType) -> None:
     commands = hooks.on_page_markdown(page("reference/cli.md"))
-    for command in ("sweep", "rollback", "examples"):
+    for command in ("sweep", "rollback", "examples", "backtest", "mark", "plot"):
         assert f"## `airflow dq {command}`" in commands
     tree = hooks.on_page_markdown(page("reference/errors.md"))
     for name, error in vars(errors).items():
@@ -171,7 +184,7 @@ def flights(warehouse: Warehouse) -> Warehouse:
 @pytest.fixture
 def readme_operator(tmp_path: Path) -> Any:
     """The operator of the README's DAG, from a DAG folder beside the examples' files."""
-    code, _ = blocks((ROOT / "README.md").read_text(encoding="utf-8"), "python")
+    code, *_ = blocks((ROOT / "README.md").read_text(encoding="utf-8"), "python")
     examples.copy(tmp_path)
     file = tmp_path / "readme.py"
     file.write_text(code, encoding="utf-8")
@@ -212,6 +225,14 @@ def test_the_queries_of_the_pages_run(flights: Warehouse, readme_operator: Any) 
     with pytest.raises(Exception, match="was not published") as blocked:
         rejected.execute({})
     publish(readme_operator, "2013-02-03")
+    with flights.connect() as connection:
+        connection.execute(
+            "CREATE TABLE raw.volume AS SELECT '2013-01-01'::date + d AS ds FROM generate_series(0, 30) d, "
+            "generate_series(1, CASE d WHEN 30 THEN 1 ELSE 50 + d % 3 END)"
+        )
+    ZScoreAnomalyOperator(
+        task_id="anomalies", conn_id=flights.conn_id, table="raw.volume", partition={"ds": "2013-01-31"}
+    ).execute({})
     queries = blocks(page("reference/ledger.md"), "sql")
     assert len(queries) >= 5
     with flights.connect() as connection:
@@ -353,6 +374,24 @@ def test_tolerance_is_in_percent_in_rules_and_a_fraction_in_the_operators_dicts(
     assert str(rule.expect) == str(column.expect) == "between 90 and 110"
 
 
+# -- anomalies
+
+
+def test_the_readmes_search_for_anomalies_runs(flights: Warehouse, readme_operator: Any) -> None:
+    publish(readme_operator, "2013-02-01")
+    *_, code = blocks((ROOT / "README.md").read_text(encoding="utf-8"), "python")
+    operator = made(code)
+    operator.partition = {"ds": operator.partition["ds"].replace("{{ ds }}", "2013-02-01")}
+    found = operator.execute({})
+    assert found["anomalies"] == []
+    assert found["skipped"], "one day is no history"
+
+
+def test_the_rules_of_the_page_on_anomalies_are_rules() -> None:
+    (text,) = blocks(page("guides/anomalies.md"), "yaml")
+    assert [type(rule.expect) for rule in checks_from(yaml.safe_load(text))] == [Baseline, Baseline]
+
+
 # -- upserts
 
 
@@ -380,7 +419,7 @@ def upsert(table: str = "analytics.customers", conn_id: str = "warehouse", **arg
 
 
 def test_the_readmes_upsert_runs(customers: Warehouse) -> None:
-    _, code = blocks((ROOT / "README.md").read_text(encoding="utf-8"), "python")
+    _, code, _ = blocks((ROOT / "README.md").read_text(encoding="utf-8"), "python")
     row = {"customer_id": 1, "email": "a@example.com", "updated_at": "2024-01-01"}
     operator = made(code, changed_customers=lambda: iter([[row, {**row, "updated_at": "2024-01-02"}]]))
     summary = operator.execute({})

@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from datetime import date, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -20,6 +21,7 @@ from support import Warehouse
 if TYPE_CHECKING:
     from redshift_double import RedshiftWarehouse
 
+PAGES = Path(__file__).parent.parent / "docs" / "pages"
 DAY = date(2013, 2, 8)
 NEXT_DAY = date(2013, 2, 9)
 
@@ -234,12 +236,60 @@ def test_loads_files_from_s3_into_redshift(
     assert not [secret for secret in (*SECRETS.values(), lake.double.password) if secret in said]
 
 
+def test_finds_the_blizzard_among_the_days_before(warehouse: Warehouse, run_dag: RunDag) -> None:
+    calm = run_dag("dq_anomalies_flights", date(2013, 2, 7))
+    assert returned(calm, "anomalies")["anomalies"] == []
+    stormy = run_dag("dq_anomalies_flights", DAY)
+    found = returned(stormy, "anomalies")
+    assert {"null_ratio(dep_time)", 'null_ratio(dep_time) {"origin": "EWR"}'} <= set(found["anomalies"])
+    assert "row_count" not in found["anomalies"], "cancelled flights are rows, too"
+    assert stormy.state == "success", "anomalies are warnings"
+    (reason,) = [test["reason"] for test in found["tests"] if test["name"] == "null_ratio(dep_time)"]
+    assert f"WARN null_ratio(dep_time): {reason}\n" in (PAGES / "guides" / "anomalies.md").read_text(encoding="utf-8")
+    assert found["tests"][0].keys() >= {"value", "expected", "low", "high", "score", "p_value", "history", "reason"}
+    assert [len(table["partitions"]) for table in returned(calm, "statistics")["tables"]] == [38]
+    assert [len(table["partitions"]) for table in returned(stormy, "statistics")["tables"]] == [1]
+
+
+def test_publishes_only_days_like_those_before(
+    warehouse: Warehouse, outcome: Callable[[str, date], report.Outcome]
+) -> None:
+    with warehouse.connect() as connection:
+        connection.execute("""
+            CREATE TABLE analytics.departures AS
+            SELECT ds, carrier, origin, dest, dep_time, dep_delay FROM raw.flights WHERE ds < '2013-02-07'""")
+        assert outcome("dq_publish_only_normal_days", date(2013, 2, 7)).status == "published"
+        stormy = outcome("dq_publish_only_normal_days", DAY)
+        assert (stormy.status, [problem.check for problem in stormy.problems]) == (
+            "published", ["null_ratio(dep_time)"]
+        )  # fmt: skip
+        connection.execute("DELETE FROM raw.flights WHERE ds = '2013-02-09' AND origin <> 'EWR'")
+        halved = outcome("dq_publish_only_normal_days", NEXT_DAY)
+        assert (halved.status, halved.succeeded) == ("BLOCKED", False)
+        assert [problem.check for problem in halved.problems if problem.status == "fail"] == ["row_count"]
+        query = "SELECT count(*) FROM analytics.departures WHERE ds = '2013-02-09'"
+        assert connection.execute(query).fetchone() == (0,)
+
+
+def test_compares_experiments_with_controls(warehouse: Warehouse, run_dag: RunDag) -> None:
+    calm, stormy = (run_dag("anomaly_test_control_experiment", day) for day in (date(2013, 2, 7), DAY))
+    assert returned(calm, "flights_and_cancellations")["passed"] == 4
+    assert stormy.state == "success"
+    assert returned(stormy, "flights_and_cancellations")["warned_rules"] == [
+        "few_cancelled",
+        "not_more_than_half_cancelled",
+    ]
+
+
 def test_every_example_is_tested() -> None:
     tested = {
         "dq_publish_daily_flights",
         "dq_publish_corrupted_batch",
         "dq_publish_from_yaml",
         "dq_check_existing_table",
+        "dq_anomalies_flights",
+        "dq_publish_only_normal_days",
+        "anomaly_test_control_experiment",
         "upsert_customers",
         "redshift_customers",
     }
