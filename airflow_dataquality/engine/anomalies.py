@@ -65,7 +65,7 @@ class Search:
 
         :raises SpecError: if no metric fits the columns
         """
-        checks = self.checks(session, what, columns, clause)
+        checks = whole = self.checks(session, what, columns, clause)
         timeline = Timeline.of(what, self.baseline.period)
         rows = Metric("row_count", where=clause)
         measured = measure(session, [rows, *(check.metric for check in checks)], what, columns=columns)
@@ -78,10 +78,10 @@ class Search:
         self._confirm_trust(past, checks)
         for by in self.dimensions:
             dimension = Dimension(by, what, columns, self.most, clause, self.source)
-            more, values, before = dimension.look(session, ledger, run, checks, recorded, timeline)
+            more, values, before = dimension.look(session, ledger, run, whole, recorded, timeline)
             measured |= values
             found |= judged_by(before, more, values)
-            checks += more
+            checks = [*checks, *more]
         found = discovered(found, self.fdr)
         return Found(judge(checks, measured, found), measured, measured[rows].value)
 
@@ -117,8 +117,9 @@ class Search:
 
 def described(summary: Summary) -> dict[str, Any]:
     """What an operator returns of its tests: anomalies first."""
-    anomalies = [r for r in summary.results if r.status in (Status.WARN, Status.FAIL)]
-    rest = [r for r in summary.results if r not in anomalies]
+    alarms = (Status.WARN, Status.FAIL)
+    anomalies = [result for result in summary.results if result.status in alarms]
+    rest = [result for result in summary.results if result.status not in alarms]
     ranked = sorted(anomalies, key=lambda r: -abs((r.expectation or Expectation()).score or 0)) + rest
     return {
         "anomalies": [result.check.name for result in anomalies],

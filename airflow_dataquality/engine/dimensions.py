@@ -94,7 +94,7 @@ class Dimension:
         """The values that the ledger knows."""
         found: dict[Group, None] = {}
         for prefix in (f"{metric.series} " for metric in metrics):
-            for name in recorded.names:
+            for name in sorted(recorded.names):
                 if name.startswith(prefix + "{"):
                     group = json.loads(name[len(prefix) :])
                     if group.keys() == set(self.by):

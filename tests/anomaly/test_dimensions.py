@@ -183,3 +183,14 @@ def test_what_is_no_dimension(database: Database) -> None:
             look(database, **arguments)
         assert says in str(raised.value)
         assert "Hint: " in str(raised.value)
+
+
+def test_a_second_dimension_is_not_measured_within_the_first(
+    database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    fill(database, {(n, origin, dest): 3 for n in range(16) for origin in ("EWR", "JFK") for dest in ("ORD", "LAX")})
+    lab.listen(caplog)
+    names = lab.verdicts(lab.look(database, metrics=["row_count", "mean:delay"], dimensions=["origin", "dest"]))
+    assert len(names) == 2 + 2 * 2 + 2 * 2
+    statements = [sql for sql in lab.sent(caplog) if sql.startswith("SELECT\n") and "GROUP BY" in sql]
+    assert [sql.replace("origin", "dest") for sql in statements[1:3]] == statements[3:5]
