@@ -23,6 +23,9 @@ ROWS: dict[str, dict[str, Any]] = {
     "control": {"avg": 113.8, "stddev": 6.8, "n": 28, "zero": 0, "gone": None, "nan": math.nan, "name": "EU"},
     "experiment": {"avg": 120, "low": -3, "ok": True, "exact": Decimal("0.1"), "day": date(2013, 2, 1)},
 }
+HANGS = 10
+"""Seconds of a processor after which a formula is a bomb."""
+
 PARAMS = {"z_score": 3, "share": Decimal("0.5")}
 
 
@@ -371,12 +374,12 @@ ESCAPES = [
 
 @pytest.mark.parametrize("text", ESCAPES, ids=range(len(ESCAPES)))
 def test_what_tries_to_get_out_is_refused(text: str) -> None:
-    begun = time.perf_counter()
+    begun = time.process_time()
     with pytest.raises(SpecError) as raised:
         formula(text)
     assert re.search(r"column \d+", str(raised.value))
     assert "\nHint: " in str(raised.value)
-    assert time.perf_counter() - begun < 1
+    assert time.process_time() - begun < HANGS
 
 
 @pytest.mark.parametrize(
@@ -426,7 +429,7 @@ def test_the_sandbox_has_nothing_but_the_functions(source: str) -> None:
 
 
 def test_powers_are_not_computed_when_a_formula_is_read() -> None:
-    begun = time.perf_counter()
+    begun = time.process_time()
     for text in (
         "9 ** (9 ** (9 ** 9)) > control.n",
         "(10 ** 10) ** (10 ** 10) > control.n",
@@ -434,7 +437,7 @@ def test_powers_are_not_computed_when_a_formula_is_read() -> None:
     ):
         with pytest.raises(CannotTell):
             holds(text)
-    assert time.perf_counter() - begun < 0.5
+    assert time.process_time() - begun < HANGS
 
 
 WORDS = [*FUNCTIONS, *syntax.WORDS, "control", "experiment", "control.avg", "experiment.low", "control.gone",
@@ -447,7 +450,7 @@ WORDS = [*FUNCTIONS, *syntax.WORDS, "control", "experiment", "control.avg", "exp
 @given(st.one_of(st.text(max_size=60), st.lists(st.sampled_from(WORDS), max_size=40).map(" ".join)))
 @example("control.avg > 1")
 def test_any_text_is_refused_with_its_place_or_says_something(text: str) -> None:
-    begun = time.perf_counter()
+    begun = time.process_time()
     try:
         read = formula(text)
     except SpecError as error:
@@ -461,7 +464,7 @@ def test_any_text_is_refused_with_its_place_or_says_something(text: str) -> None
             assert isinstance(read.holds(ROWS, PARAMS), bool)
         except CannotTell as error:
             assert "cannot be computed" not in str(error)  # noqa: PT017 - either will do
-    assert time.perf_counter() - begun < 1
+    assert time.process_time() - begun < HANGS
 
 
 VALID = [
