@@ -15,6 +15,7 @@ from airflow_dataquality.errors import SpecError, did_you_mean
 METHODS = ("auto", "zscore", "robust", "seasonal")
 DIRECTIONS = ("both", "drop", "spike")
 PERIODS = ("auto", "hour", "day", "week", "month")
+SCALES = ("auto", "count", "rate", "value", "cumulative")
 
 THRESHOLD = 3.5
 """Standard deviations. The default baseline flags a healthy daily metric once in three years at 3.5, and once a year
@@ -34,6 +35,8 @@ class Baseline:
     :param direction: ``both``, or only a ``drop``, or only a ``spike``
     :param window: how many periods of history are looked at
     :param min_history: with fewer values than that, it cannot tell
+    :param scale: what kind of number it is: a ``count``, a ``rate`` from 0 to 1, any ``value``, or a ``cumulative``
+        total; ``auto`` tells by the metric, of which ``custom_sql`` and user-made numbers are values
     :param period: from one partition to the next; ``auto`` tells hours, days and months by the partition's value
     :param exclude: first and last dates that are neither history nor judged
     :param holidays: country, with ``-`` and a subdivision if need be, whose public holidays are neither: ``US-NY``
@@ -44,6 +47,7 @@ class Baseline:
     direction: str = "both"
     window: int = 90
     min_history: int = 14
+    scale: str = "auto"
     period: str = "auto"
     exclude: tuple[tuple[date, date], ...] = ()
     holidays: str | None = None
@@ -52,6 +56,7 @@ class Baseline:
         if not callable(self.method):
             _one_of(self.method, METHODS, "baseline")
         _one_of(self.direction, DIRECTIONS, "direction")
+        _one_of(self.scale, SCALES, "scale")
         _one_of(self.period, PERIODS, "period")
         if not _is(self.threshold, int | float) or not 0 < self.threshold <= FARTHEST:
             known = f"a number above 0 and up to {FARTHEST}"

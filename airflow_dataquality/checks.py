@@ -83,6 +83,7 @@ def anomaly(
     direction: str = "both",
     window: int = 90,
     min_history: int = 14,
+    scale: str = "auto",
     period: str = "auto",
     exclude: Sequence[Any] = (),
     holidays: str | None = None,
@@ -98,6 +99,8 @@ def anomaly(
     :param direction: ``both``, or only a ``drop``, or only a ``spike``
     :param window: how many periods of history are looked at
     :param min_history: with fewer values than that the check is skipped
+    :param scale: what kind of number it is: ``count``, ``rate`` (0 to 1), ``value``, or ``cumulative`` (a running
+        total); ``auto`` tells by the metric, and takes what ``custom_sql`` returns as a value
     :param period: ``hour``, ``day``, ``week`` or ``month`` from one partition to the next; ``auto`` tells by its value
     :param exclude: dates, or pairs of first and last, that are neither history nor judged
     :param holidays: the country whose public holidays are neither, as in ``US`` or ``US-NY``; needs the extra
@@ -109,6 +112,6 @@ def anomaly(
     'auto baseline, 3 sigma of 28 values'
     """
     options = {"threshold": threshold, "direction": direction, "window": window, "min_history": min_history,
-               "period": period, "exclude": exclude, "holidays": holidays}  # fmt: skip
+               "scale": scale, "period": period, "exclude": exclude, "holidays": holidays}  # fmt: skip
     where = f"anomaly({metric!r}" + (f", {column!r})" if column is not None else ")")
     return check(metric, column, baseline=read_baseline({baseline: options}, where), **arguments)

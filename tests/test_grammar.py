@@ -155,6 +155,7 @@ def test_intervals_are_read_by_people(arguments: dict[str, Any], words: str) -> 
         (lambda: check("mean", "x", baseline={"auto": {"exclude": 7}}), "exclude holds 7, neither a date nor two"),
         (lambda: check("mean", "x", baseline={"auto": {"exclude": [None]}}), "exclude holds None"),
         (lambda: check("mean", "x", baseline={"auto": {"holidays": ["US"]}}), "holidays is ['US'], not a country"),
+        (lambda: check("mean", "x", baseline={"auto": {"scale": "ratio"}}), "did you mean 'rate'?"),
         (lambda: check("mean", "x", baseline={"auto": {"holidays": ""}}), "holidays is '', not a country"),
         (lambda: check("check_statement", statement="a > 1", baseline="auto"), "is true or false"),
         (lambda: check("meen", "x", baseline="auto"), "did you mean 'mean'?"),

@@ -97,7 +97,13 @@ def kinds_of(checks: Iterable[Check]) -> Any:
     """What the past of each check is judged as, as numpy's array."""
     import numpy as np
 
-    return np.array([scale_of(KINDS[check.metric.kind]) for check in checks])
+    return np.array([_scale(check) for check in checks])
+
+
+def _scale(check: Check) -> str:
+    """What the user says, or else what the metric is."""
+    said = check.expect.scale if isinstance(check.expect, Baseline) else "auto"
+    return scale_of(KINDS[check.metric.kind]) if said == "auto" else said
 
 
 def forecast_of(baseline: Baseline, past: Any, dates: Any, kinds: Any) -> Forecast:
@@ -142,7 +148,7 @@ def _expectation(check: Check, reasons: Sequence[str], count: int, judged: tuple
     if math.isnan(low) or math.isnan(high):
         return Expectation(history=count, basis=f"{baseline} cannot tell from {count} values")
     return Expectation(
-        interval=_interval(low, high, scale_of(KINDS[check.metric.kind])),
+        interval=_interval(low, high, _scale(check)),
         expected=expected,
         score=None if math.isnan(score) else score,
         p_value=None if math.isnan(p_value) else p_value,

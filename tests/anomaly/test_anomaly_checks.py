@@ -278,3 +278,15 @@ def yesterdays(count: int) -> list[str]:
 def test_checks_are_json_wherever_they_end_up(flights: Database) -> None:
     lab.insert(flights, lab.day(TODAY))
     assert json.loads(json.dumps(checked(flights, LOOKS_RIGHT)))["passed"] == 2
+
+
+def test_the_user_says_what_kind_of_number_it_is(database: Database) -> None:
+    lab.make(database)
+    lab.days(database, 0, first=30, delay=0.25)
+    checks = [anomaly("mean", "delay", name=scale, scale=scale) for scale in ("auto", "value", "rate", "cumulative")]
+    DataQualityCheckOperator(
+        task_id="check", conn_id=database.conn_id, table="flights", partition={"ds": TODAY}, checks=checks
+    ).execute({})
+    found = {name: (low, high) for name, low, high in lab.recorded(database, "check_result", "check_name, low, high")}
+    assert found["auto"] == found["value"] == found["cumulative"] == pytest.approx((0.2356, 0.2644), abs=1e-3)
+    assert found["rate"] == pytest.approx((0.137, 0.384), abs=0.01)
