@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from airflow_dataquality.baseline import Baseline
@@ -24,8 +24,15 @@ from airflow_dataquality.results import Expectation, Measurement, Result, Status
 
 log = logging.getLogger(__name__)
 
+SEVERAL = 10
+"""Rows from which on it is no accident that all of them hold the same number."""
 RETURNED = 1000
 """Tests that an operator returns: an XCom is no place for more."""
+
+OF_THE_KEY = Expectation(
+    basis="it is the same in every row and another in other partitions, so that it tells the partition and not the data"
+)
+"""Of a column such as ``month``, which would be an anomaly on every first of one."""
 
 
 @dataclass(frozen=True)
@@ -68,13 +75,18 @@ class Search:
         checks = whole = self.checks(session, what, columns, clause)
         timeline = Timeline.of(what, self.baseline.period)
         rows = Metric("row_count", where=clause)
-        measured = measure(session, [rows, *(check.metric for check in checks)], what, columns=columns)
+        ends = self._ends(checks)
+        asked = [rows, *(check.metric for check in checks), *(metric for pair in ends.values() for metric in pair)]
+        measured = measure(session, asked, what, columns=columns)
         recorded = Recorded.read(ledger, timeline, self.baseline.window) if ledger else Recorded()
         past = past_of(
             session, ledger, run, [check.metric for check in checks], timeline, recorded=recorded,
             window=self.baseline.window, enough=self.baseline.min_history, columns=columns, source=self.source,
         )  # fmt: skip
         found = judged_by(past, checks, measured)
+        if (measured[rows].value or 0) >= SEVERAL:
+            same = [check for check, (low, high) in ends.items() if measured[low].value == measured[high].value]
+            found |= {check: OF_THE_KEY for check in same if past.varied(check.metric.series)}
         self._confirm_trust(past, checks)
         for by in self.dimensions:
             dimension = Dimension(by, what, columns, self.most, clause, self.source)
@@ -83,7 +95,14 @@ class Search:
             found |= judged_by(before, more, values)
             checks = [*checks, *more]
         found = discovered(found, self.fdr)
-        return Found(judge(checks, measured, found), measured, measured[rows].value)
+        tested = {metric: measured[metric] for metric in (rows, *(check.metric for check in checks))}
+        return Found(judge(checks, measured, found), tested, measured[rows].value)
+
+    def _ends(self, checks: Sequence[Check]) -> dict[Check, tuple[Metric, Metric]]:
+        """The smallest and the largest value beside each mean that nobody asked for by its column's name."""
+        named = {(item.word, item.columns) for item in self.wanted}
+        means = [c for c in checks if c.metric.kind == "mean" and ("mean", c.metric.columns) not in named]
+        return {c: (replace(c.metric, kind="min"), replace(c.metric, kind="max")) for c in means}
 
     def checks(self, session: Session, what: Partition, columns: Sequence[Column], clause: str | None) -> list[Check]:
         """The tests of the whole partition.

@@ -124,6 +124,13 @@ class Past:
         """On how many periods the metric was measured, whether it had a value or not."""
         return int(self.learned[self.rows[name]].sum())
 
+    def varied(self, name: str) -> bool:
+        """Whether two values of the metric are known that differ."""
+        import numpy as np
+
+        row = self.values[self.rows[name]]
+        return len(np.unique(row[np.isfinite(row)])) > 1
+
     def without(
         self, held: Mapping[Partition, Mapping[Metric, Measurement]]
     ) -> dict[Partition, dict[Metric, Measurement]]:

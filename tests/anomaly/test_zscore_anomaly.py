@@ -417,3 +417,21 @@ def test_the_error_of_one_metric_is_its_own(warehouse: Warehouse) -> None:
             lab.look(database, metrics=["row_count", "stddev"])
         statuses = dict(lab.recorded(database, "check_result", "check_name, status"))
     assert (statuses["stddev(huge)"], statuses["row_count"], statuses["stddev(delay)"]) == ("error", "pass", "pass")
+
+
+def test_a_column_that_tells_the_partition_is_not_judged_unless_it_is_named(database: Database) -> None:
+    lab.make(database, "ds date, month integer, rate double precision, delay double precision")
+    rows = [(ago(n), ago(n).month, 1.5, float(number)) for n in range(60, -1, -1) for number in range(12)]
+    lab.insert(database, rows)
+    found = lab.statuses(lab.look(database, window=59))
+    assert found["mean(month)"] == "skip"
+    assert found["mean(rate)"] == found["mean(delay)"] == "pass", "what never changes is judged"
+    outcome = lab.look(database, window=59, metrics=["mean:month"])
+    assert lab.statuses(outcome) == {"mean(month)": "warn"}
+    assert lab.recorded(database, "metric", "metric")
+
+
+def test_one_row_a_day_is_data(database: Database) -> None:
+    lab.make(database, "ds date, total double precision")
+    lab.insert(database, [(ago(n), 900.0 if n == 0 else 100.0 + n % 3) for n in range(40, -1, -1)])
+    assert lab.statuses(lab.look(database, metrics=["mean"])) == {"mean(total)": "warn"}
