@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from airflow_dataquality import errors
-from airflow_dataquality.engine.ledger import TABLES
+from airflow_dataquality.engine.tables import TABLES
 from airflow_dataquality.grammar import params_of
 from airflow_dataquality.vocabulary import KINDS, WRITABLE, Family, Kind, Takes
 

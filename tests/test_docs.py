@@ -23,7 +23,7 @@ from airflow_dataquality.baseline import Baseline
 from airflow_dataquality.checks import anomaly, check
 from airflow_dataquality.demo import dags
 from airflow_dataquality.dialects import dialect_for
-from airflow_dataquality.engine.ledger import TABLES
+from airflow_dataquality.engine.tables import TABLES
 from airflow_dataquality.operators.anomaly_test import AnomalyTestOperator
 from airflow_dataquality.operators.check import DataQualityCheckOperator
 from airflow_dataquality.operators.redshift_upsert import RedshiftUpsertOperator

@@ -56,6 +56,10 @@ class LedgerSql(Names):
             statements.append(f"CREATE INDEX {self.table(index)} ON {self.table(table)} ({keys})")
         return statements
 
+    def add_ledger_column(self, table: Table, column: str, kind: str) -> str:
+        """A statement that gives a table of an older version a column of an abstract type."""
+        return f"ALTER TABLE {self.table(table)} ADD COLUMN {self.identifier(column)} {self.types[kind]}"
+
     def insert(
         self, table: Table, columns: Sequence[str], rows: Iterable[Sequence[Any]], *, clock: str | None = None
     ) -> str:

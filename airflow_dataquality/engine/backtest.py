@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
 DAYS = {"hour": 1 / 24, "day": 1, "week": 7, "month": 365.25 / 12}
 ROWS = Metric("row_count")
-SHORTEST = 28
-"""Days of the shortest month."""
 VALUES = 1000
 """Of a dimension with more, those with most rows."""
 
@@ -135,10 +133,7 @@ def known_of_group(
 
 def _next(timeline: Timeline) -> Timeline:
     """The timeline of the period after the partition's, of which the partition is the past as well."""
-    moment = timeline.start(-1)
-    if timeline.period == "month" and timeline.moment.day <= SHORTEST:
-        moment = moment.replace(day=timeline.moment.day)
-    return replace(timeline, moment=moment)
+    return replace(timeline, moment=timeline.start(-1))
 
 
 def _value(found: Measurement) -> float:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -18,84 +18,15 @@ from typing import Any
 
 from airflow_dataquality.engine.said import said
 from airflow_dataquality.engine.session import Row, Session
+from airflow_dataquality.engine.tables import TABLES
 from airflow_dataquality.errors import DataQualityError
 from airflow_dataquality.model import Metric, Partition, Table
 from airflow_dataquality.results import Expectation, Measurement, Result, Summary
 
-VERSION = 1
+VERSION = 2
+"""Of its tables. 2 has what baselines expected, and verdicts."""
 BATCH = 10_000
 """Rows of one INSERT: a statement of Redshift has at most 16 MB."""
-
-_RUN = {
-    "run_uid": ("text", "one attempt of one task; the same in all of its rows"),
-    "table_schema": ("text", "schema of the table; NULL where the database has none"),
-    "table_name": ("text", "name of the table"),
-    "partition": (
-        "text",
-        'the partition as JSON, values as the database prints them: {"ds": "2013-02-01"}; {} if whole',
-    ),
-}
-_TASK = {
-    "dag_id": ("text", "the DAG; NULL outside Airflow"),
-    "task_id": ("text", "the task"),
-    "run_id": ("text", "the DAG run"),
-    "map_index": ("integer", "index of a mapped task, -1 for another task"),
-    "try_number": ("integer", "try of the task, from 1"),
-}
-TABLES: dict[str, dict[str, tuple[str, str]]] = {
-    "publication": {
-        **_RUN,
-        "mode": ("text", "create, swap, overwrite, attach or upsert"),
-        "rows": ("bigint", "rows that became visible"),
-        "passed": ("integer", "checks that passed"),
-        "warned": ("integer", "warn-severity checks outside their interval"),
-        "failed": ("integer", "error-severity checks outside their interval (published by fail_on)"),
-        "errored": ("integer", "checks whose query failed"),
-        "skipped": ("integer", "checks without data to judge"),
-        "score": ("double", "1 - failures / checks, a warning counting a quarter"),
-        "previous_version": ("text", "the table that keeps the rows replaced, for people to read; NULL if none"),
-        **_TASK,
-        "published_at": ("time", "when"),
-    },
-    "check_result": {
-        **_RUN,
-        "check_name": ("text", "the check; with the table it identifies the check's history"),
-        "metric": ("text", "what was measured: null_count, mean, ..."),
-        "column_name": ("text", "on which column, or columns with commas between"),
-        "value": ("double", "the number measured; NULL if it is none"),
-        "value_text": ("text", "the value exactly, as text: also dates, texts, NaN"),
-        "interval": ("text", "where it must lie, in words"),
-        "expected": ("double", "the likeliest value, by its baseline; NULL without one, or if it cannot tell"),
-        "low": ("double", "the least value that its baseline lets pass; NULL if any"),
-        "high": ("double", "the greatest"),
-        "score": ("double", "how far from what is expected, in standard deviations of a normal distribution"),
-        "p_value": ("double", "how often a healthy value is as far away"),
-        "status": ("text", "pass, warn, fail, skip or error"),
-        "severity": ("text", "error or warn"),
-        "dimension": ("text", "completeness, consistency, freshness, uniqueness, validity or volume"),
-        "reason": ("text", "the verdict in words"),
-        **_TASK,
-        "checked_at": ("time", "when"),
-    },
-    "metric": {
-        **_RUN,
-        "column_name": ("text", "on which column, or columns with commas between; NULL for the table"),
-        "metric": (
-            "text",
-            "the metric: null_count(email), quantile(fare, q=0.5); in brackets what tells it from others alike",
-        ),
-        "value": ("double", "the number; NULL if there was none"),
-        "state": ("text", "published, rejected, or observed on a table that was not loaded here"),
-        "measured_at": ("time", "when"),
-    },
-    "verdict": {
-        **{name: _RUN[name] for name in ("table_schema", "table_name", "partition")},
-        "metric": ("text", "the metric that it is about; NULL for all of them"),
-        "verdict": ("text", "incident: what was measured then is not history"),
-        "note": ("text", "why, for people to read"),
-        "given_at": ("time", "when"),
-    },
-}
 
 
 @dataclass(frozen=True)
@@ -127,50 +58,77 @@ class Ledger:
         return self.dialect.ledger_table(self.schema, name)
 
     def ensure(self) -> None:
-        """Create the tables if they do not exist.
+        """Create the tables if they do not exist, and give older ones the columns that they lack.
 
         :raises DataQualityError: if a newer version of the package made them, or they cannot be made
         """
         version = self.table("ledger_version")
         if not self.session.columns(version):
-            try:
-                self._create(version)
-            except DataQualityError:
-                raise
-            except Exception as error:
-                if self.session.columns(version):  # another run was faster, where no lock made us wait for it
-                    return
-                raise DataQualityError(
-                    f"the ledger (schema {self.schema!r}) cannot be created: {said(error)}",
-                    hint=f"have an administrator create the schema {self.schema!r} and grant CREATE on it, or name "
-                    "another with ledger_schema=",
-                ) from error
-        (found,) = self.session.query(self.dialect.select_max(version, "version"))[0]
-        if found is None or found > VERSION:
+            self._under_lock(
+                lambda: self._create(version),
+                "cannot be created",
+                f"have an administrator create the schema {self.schema!r} and grant CREATE on it, or name another with "
+                "ledger_schema=",
+            )
+        found = self._version(version)
+        if found < VERSION:
+            owner = "run it once as the owner of the ledger's tables, who may add columns to them"
+            self._under_lock(self._upgrade, f"cannot be brought from version {found} to {VERSION}", owner)
+        if found > VERSION:
             raise DataQualityError(
                 f"the ledger in schema {self.schema!r} has version {found}, this package knows up to {VERSION}",
                 hint="upgrade airflow-provider-dataquality",
             )
 
-    def _create(self, version: Table) -> None:
-        # IF NOT EXISTS races with itself in another session, hence a lock and a second look under it.
-        with self.session.transaction():
-            for statement in self.dialect.lock_ledger(self.schema):
-                self.session.query(statement)
-            if self.session.columns(version):
+    def _version(self, version: Table) -> int:
+        return int(self.session.query(self.dialect.select_max(version, "version"))[0][0] or 0)
+
+    def _is_current(self) -> bool:
+        version = self.table("ledger_version")
+        return bool(self.session.columns(version)) and self._version(version) >= VERSION
+
+    def _under_lock(self, change: Callable[[], None], what: str, hint: str) -> None:
+        """Change the tables while nobody else does, unless somebody has done it since."""
+        try:
+            # IF NOT EXISTS races with itself in another session, hence a lock and a second look under it.
+            with self.session.transaction():
+                for statement in self.dialect.lock_ledger(self.schema):
+                    self.session.query(statement)
+                if not self._is_current():
+                    change()
+        except DataQualityError:
+            raise
+        except Exception as error:
+            if self._is_current():  # another run was faster, where no lock made us wait for it
                 return
-            # Asked first: IF NOT EXISTS wants the right to create schemas even where the schema exists.
-            find = self.dialect.find_schema(self.schema)
-            if find is None or not self.session.query(find):
-                for statement in self.dialect.create_schema(self.schema):
-                    self.session.execute(statement)
-            for name, columns in TABLES.items():
-                for statement in self.dialect.create_ledger_table(
-                    self.table(name), {column: kind for column, (kind, _) in columns.items()}
-                ):
-                    self.session.execute(statement)
-            self.session.execute(self.dialect.create_ledger_table(version, {"version": "integer"})[0])
-            self.session.execute(self.dialect.insert(version, ["version"], [[VERSION]]))
+            raise DataQualityError(f"the ledger (schema {self.schema!r}) {what}: {said(error)}", hint=hint) from error
+
+    def _upgrade(self) -> None:
+        for name, columns in TABLES.items():
+            table = self.table(name)
+            known = {column.name for column in self.session.columns(table)}
+            if not known:
+                self._create_table(name)
+            for column, (kind, _) in columns.items():
+                if known and column not in known:
+                    self.session.execute(self.dialect.add_ledger_column(table, column, kind))
+        self.session.execute(self.dialect.insert(self.table("ledger_version"), ["version"], [[VERSION]]))
+
+    def _create(self, version: Table) -> None:
+        # Asked first: IF NOT EXISTS wants the right to create schemas even where the schema exists.
+        find = self.dialect.find_schema(self.schema)
+        if find is None or not self.session.query(find):
+            for statement in self.dialect.create_schema(self.schema):
+                self.session.execute(statement)
+        for name in TABLES:
+            self._create_table(name)
+        self.session.execute(self.dialect.create_ledger_table(version, {"version": "integer"})[0])
+        self.session.execute(self.dialect.insert(version, ["version"], [[VERSION]]))
+
+    def _create_table(self, name: str) -> None:
+        columns = {column: kind for column, (kind, _) in TABLES[name].items()}
+        for statement in self.dialect.create_ledger_table(self.table(name), columns):
+            self.session.execute(statement)
 
     def record_results(self, run: Run, partition: Partition, summary: Summary) -> None:
         """Append what was judged."""

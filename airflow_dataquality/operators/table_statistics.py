@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_dataquality.baseline import Baseline
-from airflow_dataquality.engine.ledger import TABLES
 from airflow_dataquality.engine.profile import Profile, profile, tables_like
 from airflow_dataquality.engine.statistics import by_rules, checks_of
+from airflow_dataquality.engine.tables import TABLES
 from airflow_dataquality.errors import DataQualityError, PartitionError, SpecError, TableError
 from airflow_dataquality.hooks.session import open_session
 from airflow_dataquality.operators import _common as common

@@ -13,6 +13,7 @@ import psycopg
 import pytest
 from airflow.providers.common.compat.sdk import AirflowException
 
+from airflow_dataquality.engine.ledger import VERSION
 from airflow_dataquality.operators.stage_check_exchange import StageCheckExchangeOperator
 from publishing import publish, rows
 from support import Warehouse, synced
@@ -136,7 +137,7 @@ def test_a_ledger_of_a_newer_version(db: Connection) -> None:
     publish("w.t", "SELECT * FROM w.t")
     db.execute("UPDATE dataquality.ledger_version SET version = 99")
     old = rows(db, "w.t", "xmin, *")
-    with pytest.raises(AirflowException, match="has version 99, this package knows up to 1\nHint: upgrade"):
+    with pytest.raises(AirflowException, match=f"has version 99, this package knows up to {VERSION}\nHint: upgrade"):
         publish("w.t", "SELECT * FROM w.t")
     assert rows(db, "w.t", "xmin, *") == old
 
