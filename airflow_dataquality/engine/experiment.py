@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 from airflow_dataquality.engine.ledger import Run
+from airflow_dataquality.engine.measure import confirm_alive
 from airflow_dataquality.engine.said import said
 from airflow_dataquality.engine.session import Session
 from airflow_dataquality.errors import SpecError
@@ -25,7 +26,6 @@ log = logging.getLogger(__name__)
 
 LONGEST = 4000
 """Characters that a text of the ledger holds on every database."""
-
 
 WHOLE = 10**30
 """Up to which a decimal without fraction is written as a whole number."""
@@ -93,7 +93,7 @@ def _ask(session: Session, sql: str) -> Answer:
     except SpecError as error:
         return Answer(error=f"is {error.message}")
     except Exception as error:  # noqa: BLE001 - each driver has its own exceptions
-        _confirm_alive(session, error)
+        confirm_alive(session, error)
         return Answer(error=f"failed: {said(error).message}")
     if len(rows) > 1:
         return Answer(error="returned more than one row")
@@ -118,14 +118,6 @@ def _fetch(session: Session, sql: str) -> tuple[list[str], list[Any]]:
         if begin:
             with contextlib.suppress(Exception):  # a broken connection has rolled back by itself
                 session.execute("ROLLBACK")
-
-
-def _confirm_alive(session: Session, error: Exception) -> None:
-    """A lost connection is no property of a test: let the task be retried."""
-    try:
-        session.query("SELECT 1")
-    except Exception:  # noqa: BLE001
-        raise error from None
 
 
 def _judged(experiment: Experiment, found: Mapping[str, Answer]) -> Result:

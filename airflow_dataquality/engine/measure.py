@@ -148,7 +148,7 @@ def ask(session: Session, scan: Scan, batch: Batch, prefix: str = "") -> Iterato
     try:
         answer: list[Row] | Exception = _query(session, prefix + scan.sql(batch))
     except Exception as error:  # noqa: BLE001 - each driver has its own exceptions
-        _confirm_alive(session, error)
+        confirm_alive(session, error)
         answer = error
     if isinstance(answer, Exception) and len(batch) > 1:
         middle = len(batch) // 2
@@ -166,7 +166,7 @@ def _query(session: Session, sql: str) -> list[Row]:
         return session.query(sql)
 
 
-def _confirm_alive(session: Session, error: Exception) -> None:
+def confirm_alive(session: Session, error: Exception) -> None:
     """A lost connection is no property of a check: let the task be retried."""
     try:
         session.query("SELECT 1")

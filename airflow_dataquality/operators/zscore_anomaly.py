@@ -101,20 +101,24 @@ class ZScoreAnomalyOperator(JudgingOperator):
         self.history, self.fdr, self.severity, self.max_values = history, fdr, severity, max_values
         self.max_false_alarms = max_false_alarms
         self._validate()
-        self.search = Search(
-            wanted=by_list(metrics),
-            baseline=Baseline(
-                baseline, threshold=threshold, direction=direction, window=window, min_history=min_history,
-                period=period, exclude=exclude, holidays=holidays,  # type: ignore[arg-type]
-            ),
-            severity=str(one_of(Severity, severity, "severity")),
-            chosen=_names(columns, "columns"),
-            dimensions=tuple(_names(item, "dimensions") or ("*",) for item in dimensions),
-            most=max_values,
-            source=history,
-            fdr=fdr,
-            max_false_alarms=max_false_alarms,
+        judged_by = Baseline(
+            baseline, threshold=threshold, direction=direction, window=window, min_history=min_history,
+            period=period, exclude=exclude, holidays=holidays,  # type: ignore[arg-type]
         )  # fmt: skip
+        self.search = self._search(judged_by)
+
+    def _search(self, baseline: Baseline) -> Search:
+        return Search(
+            wanted=by_list(self.metrics),
+            baseline=baseline,
+            severity=str(one_of(Severity, self.severity, "severity")),
+            chosen=_names(self.columns, "columns"),
+            dimensions=tuple(_names(item, "dimensions") or ("*",) for item in self.dimensions),
+            most=self.max_values,
+            source=self.history,
+            fdr=self.fdr,
+            max_false_alarms=self.max_false_alarms,
+        )
 
     def _validate(self) -> None:
         super()._validate()
