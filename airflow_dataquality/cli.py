@@ -130,9 +130,9 @@ def mark(args: argparse.Namespace) -> None:
     what = f"{done['metric'] or 'everything'} of {done['table']}"
     key = ", ".join(f"{column}={value}" for column, value in done["partition"].items()) or "today"
     if args.remove:
-        print(f"{what}, {key}: is history again ({done['rows']} mark{'' if done['rows'] == 1 else 's'} removed)")
+        print(f"{what}, {key}, is history again ({done['rows']} mark{'' if done['rows'] == 1 else 's'} removed)")
     else:
-        print(f"{what}, {key}: is marked as an incident, and no history from now on")
+        print(f"{what}, {key}, is marked as an incident, and no history from now on")
 
 
 @_explained
@@ -143,7 +143,8 @@ def plot(args: argparse.Namespace) -> None:
     file = Path(args.output)
     drawn = drawing.plot(_place(args), args.metric, file, baseline=_baseline(args))
     dates = [str(when) for when, outside in zip(drawn.days, drawn.outside, strict=True) if outside]
-    print(f"{file}: {len(drawn.when)} partitions, {len(dates)} anomalies" + (f": {', '.join(dates)}" if dates else ""))
+    found = "1 anomaly" if len(dates) == 1 else f"{len(dates)} anomalies"
+    print(f"{file}: {len(drawn.when)} partitions, {found}" + (f": {', '.join(dates)}" if dates else ""))
 
 
 def _place(args: argparse.Namespace) -> Any:

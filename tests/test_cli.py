@@ -159,8 +159,8 @@ def test_mark(orders: Database, capsys: pytest.CaptureFixture[str]) -> None:
     run(*given, "--note", "the shop burned down")
     run(*given, "--remove")
     assert capsys.readouterr().out == (
-        f"everything of orders, ds={day(INCIDENT)}: is marked as an incident, and no history from now on\n"
-        f"everything of orders, ds={day(INCIDENT)}: is history again (1 mark removed)\n"
+        f"everything of orders, ds={day(INCIDENT)}, is marked as an incident, and no history from now on\n"
+        f"everything of orders, ds={day(INCIDENT)}, is history again (1 mark removed)\n"
     )
 
 
