@@ -139,6 +139,17 @@ def test_every_page_is_in_the_navigation() -> None:
     assert {str(path.relative_to(PAGES)) for path in PAGES.rglob("*.md")} == listed
 
 
+def test_every_example_is_on_a_page_or_in_the_readme() -> None:
+    shown = {
+        name for path in PAGES.rglob("*.md") for name in re.findall(r'^--8<-- "(.+)"$', path.read_text(), re.MULTILINE)
+    }
+    assert all((ROOT / name).exists() for name in shown)
+    dags_shown = {Path(name).stem for name in shown if name.endswith(".py")}
+    assert dags_shown | {"dq_publish_corrupted_batch"} == {
+        file.stem for file in examples.files() if file.suffix == ".py"
+    }
+
+
 def test_the_readme_leads_somewhere() -> None:
     targets = re.findall(r"\]\(([^)#]+)(?:#[\w-]+)?\)", (ROOT / "README.md").read_text(encoding="utf-8"))
     assert targets
