@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -21,6 +21,7 @@ from airflow_dataquality.engine import experiment as engine
 from airflow_dataquality.engine.ledger import Ledger, Run
 from airflow_dataquality.errors import ChecksFailed, DataQualityError, SpecError
 from airflow_dataquality.experiments import experiments_from
+from airflow_dataquality.hooks.session import DbApiSession
 from airflow_dataquality.model import Partition, Table
 from airflow_dataquality.operators import _results
 from airflow_dataquality.operators._common import RESULT_KEY
@@ -51,10 +52,17 @@ def recorded(database: Database, columns: str) -> list[tuple[Any, ...]]:
 
 
 @pytest.fixture
-def asked(caplog: pytest.LogCaptureFixture) -> Iterator[Callable[[], list[str]]]:
+def asked(monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[str]]:
     """The users' queries that were run so far."""
-    with caplog.at_level("DEBUG", logger=engine.log.name):
-        yield lambda: [r.getMessage() for r in caplog.records if r.name == engine.log.name]
+    seen: list[str] = []
+    fetch = DbApiSession.fetch
+
+    def noted(session: DbApiSession, sql: str, most: int) -> Any:
+        seen.append(sql)
+        return fetch(session, sql, most)
+
+    monkeypatch.setattr(DbApiSession, "fetch", noted)
+    return lambda: list(seen)
 
 
 # -- one test

@@ -78,7 +78,7 @@ class Search:
         ends = self._ends(checks)
         asked = [rows, *(check.metric for check in checks), *(metric for pair in ends.values() for metric in pair)]
         measured = measure(session, asked, what, columns=columns)
-        recorded = Recorded.read(ledger, timeline, self.baseline.window) if ledger else Recorded()
+        recorded = Recorded.read(ledger, timeline, self.baseline.window)
         past = past_of(
             session, ledger, run, [check.metric for check in checks], timeline, recorded=recorded,
             window=self.baseline.window, enough=self.baseline.min_history, columns=columns, source=self.source,

@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_dataquality.baseline import Baseline
-from airflow_dataquality.engine.history import Past, Recorded, past_of
-from airflow_dataquality.engine.ledger import Ledger, Run, number
+from airflow_dataquality.engine.history import Past, Recorded, finite, past_of
+from airflow_dataquality.engine.ledger import Ledger, Run
 from airflow_dataquality.engine.session import Session
 from airflow_dataquality.engine.timeline import Timeline, left_out
 from airflow_dataquality.errors import DataQualityError
@@ -44,7 +44,7 @@ def expectations(
         timeline, window = Timeline.of(partition, period), max(baseline.window for _, baseline in asked)
         past = past_of(
             session, ledger, run, list(dict.fromkeys(check.metric for check, _ in asked)), timeline,
-            recorded=Recorded.read(ledger, timeline, window) if ledger else Recorded(),
+            recorded=Recorded.read(ledger, timeline, window),
             window=window, enough=min(baseline.min_history for _, baseline in asked), columns=columns, source=source,
         )  # fmt: skip
         found |= judged_by(past, [check for check, _ in asked], measured)
@@ -62,12 +62,7 @@ def judged_by(past: Past, checks: Sequence[Check], measured: Mapping[Metric, Mea
 
 def _value(found: Measurement) -> float:
     """The number; unlike the ledger's, it may be infinite, and is NaN if there is none."""
-    try:
-        exact = float(found.value)
-    except (TypeError, ValueError, OverflowError):
-        exact = math.nan
-    known = number(found.value)
-    return exact if known is None and isinstance(found.value, int | float) else math.nan if known is None else known
+    return found.value if isinstance(found.value, float) else finite(found)
 
 
 def _judged(
@@ -119,7 +114,7 @@ def forecast_of(baseline: Baseline, past: Any, dates: Any, kinds: Any) -> Foreca
 
         method = BASELINES[baseline.method]
     try:
-        forecast = method(past, dates, kinds)
+        forecast: Forecast = method(past, dates, kinds)
     except Exception as error:
         raise DataQualityError(f"{baseline} failed: {error!r}", hint="mend the function, or name another") from error
     if not callable(getattr(forecast, "judge", None)):
@@ -132,8 +127,7 @@ def forecast_of(baseline: Baseline, past: Any, dates: Any, kinds: Any) -> Foreca
             f"{baseline}: the function returned a Forecast of {series} series, given {len(past)}",
             hint="return one level and one scale for each row of past",
         )
-    judged: Forecast = forecast
-    return judged
+    return forecast
 
 
 def _expectation(check: Check, reasons: Sequence[str], count: int, judged: tuple[Any, ...], period: str) -> Expectation:

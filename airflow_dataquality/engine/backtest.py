@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING, Any
 from airflow_dataquality.baseline import Baseline
 from airflow_dataquality.engine.anomaly import forecast_of, kinds_of
 from airflow_dataquality.engine.dimensions import Dimension
-from airflow_dataquality.engine.history import Past, Recorded, bootstrap, learn
-from airflow_dataquality.engine.ledger import Ledger, Run, number
+from airflow_dataquality.engine.history import Past, Recorded, bootstrap, finite, learn
+from airflow_dataquality.engine.ledger import Ledger, Run
 from airflow_dataquality.engine.measure import measure
 from airflow_dataquality.engine.session import Session
 from airflow_dataquality.engine.timeline import Timeline, left_out
 from airflow_dataquality.errors import PartitionError, SpecError, did_you_mean
 from airflow_dataquality.model import Check, Column, Metric
-from airflow_dataquality.results import Measurement
 from airflow_dataquality.vocabulary import KINDS
 
 if TYPE_CHECKING:
@@ -75,7 +74,7 @@ def known(
     """
     what, after = timeline.partition, _next(timeline)
     past = Past([metric.series for metric in metrics], after, window)
-    recorded = _recorded(ledger, after, window) if ledger else Recorded()
+    recorded = _recorded(ledger, after, window)
     past.marked = recorded.marked
     if source != "table":
         past.recall(recorded)
@@ -92,7 +91,7 @@ def known(
     earlier = bootstrap(session, unknown, timeline, window - 1, columns)
     learn(past, {p: groups[()] for p, groups in earlier.items() if after.ago_of(p.as_dict) is not None})
     if held:
-        past.learn(1, [metric.series for metric in own], [_value(found) for found in own.values()])
+        past.learn(1, [metric.series for metric in own], [finite(found) for found in own.values()])
     if source != "table":
         past.recall(recorded)  # what was measured then is truer than what the table holds now
     return past
@@ -109,7 +108,7 @@ def known_of_group(
     assert isinstance(check.expect, Baseline)
     after, name = _next(timeline), check.metric.series
     past = Past([name], after, window)
-    recorded = _recorded(ledger, after, window) if ledger else Recorded()
+    recorded = _recorded(ledger, after, window)
     past.marked = recorded.marked
     if source != "table":
         past.recall(recorded)
@@ -125,7 +124,7 @@ def known_of_group(
     if name not in now:
         raise SpecError(f"there is no {name}", hint=did_you_mean(name, now, label="Metrics"))
     past.values[0, :-1] = before.values[before.rows[name]]
-    past.learn(1, [name], [_value(now[name])])
+    past.learn(1, [name], [finite(now[name])])
     if source != "table":
         past.recall(recorded)
     return past
@@ -136,13 +135,10 @@ def _next(timeline: Timeline) -> Timeline:
     return replace(timeline, moment=timeline.start(-1))
 
 
-def _value(found: Measurement) -> float:
-    value = number(found.value)
-    return math.nan if value is None else value
-
-
-def _recorded(ledger: Ledger, after: Timeline, window: int) -> Recorded:
-    """What the ledger knows of the partition and of those before it."""
+def _recorded(ledger: Ledger | None, after: Timeline, window: int) -> Recorded:
+    """What the ledger, if there is one, knows of the partition and of those before it."""
+    if ledger is None:
+        return Recorded()
     table, own = after.partition.table, after.partition.json
     low, high = after.bounds(window)
     rows = ledger.history(table, low, high, after.since(window))

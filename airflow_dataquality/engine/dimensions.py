@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from airflow_dataquality.baseline import Baseline
 from airflow_dataquality.engine.groups import Group, groupable, measure_groups, of_group
-from airflow_dataquality.engine.history import Past, Recorded, bootstrap, learn
+from airflow_dataquality.engine.history import Past, Recorded, bootstrap, earlier, learn
 from airflow_dataquality.engine.ledger import Ledger, Run
 from airflow_dataquality.engine.session import Session
 from airflow_dataquality.engine.timeline import Timeline
@@ -59,7 +59,7 @@ class Dimension:
         held: dict[Partition, dict[Group, dict[Metric, Measurement]]] = {}
         if not then and self.source != "ledger":
             where = session.dialect.largest(
-                Partition(self.what.table), self.by[0], self.most, self._earlier(session, timeline, window)
+                Partition(self.what.table), self.by[0], self.most, earlier(session, timeline, window)
             )
             held = bootstrap(session, counted, timeline, window, self.columns, self.by, where)
         groups = self._chosen(now, [*then, *(group for measured in held.values() for group in measured)])
@@ -83,12 +83,6 @@ class Dimension:
         return measure_groups(
             session, metrics, self.what, columns=self.columns, by=self.by, where=most, needed=metrics[0]
         )
-
-    def _earlier(self, session: Session, timeline: Timeline, window: int) -> str | None:
-        if timeline.column is None:
-            return None
-        low = timeline.value(timeline.start(window))
-        return session.dialect.between(timeline.column, low, timeline.partition.as_dict[timeline.column])
 
     def _recorded(self, recorded: Recorded, metrics: Iterable[Metric]) -> list[Group]:
         """The values that the ledger knows."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import logging
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
@@ -12,6 +11,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 
+from airflow_dataquality.engine.judge import outside
 from airflow_dataquality.engine.ledger import Run
 from airflow_dataquality.engine.measure import confirm_alive
 from airflow_dataquality.engine.said import said
@@ -19,10 +19,8 @@ from airflow_dataquality.engine.session import Session
 from airflow_dataquality.errors import SpecError
 from airflow_dataquality.experiments import Experiment
 from airflow_dataquality.formula import SCOPES, CannotTell, Misfit
-from airflow_dataquality.model import Partition, Severity
+from airflow_dataquality.model import Partition
 from airflow_dataquality.results import Result, Status, Summary
-
-log = logging.getLogger(__name__)
 
 LONGEST = 4000
 """Characters that a text of the ledger holds on every database."""
@@ -110,10 +108,7 @@ def _fetch(session: Session, sql: str) -> tuple[list[str], list[Any]]:
     try:
         for statement in session.dialect.read_setup:
             session.query(statement)
-        log.debug("%s", sql)
-        with contextlib.closing(session.connection.cursor()) as cursor:
-            cursor.execute(sql)
-            return [column[0] for column in cursor.description or ()], list(cursor.fetchmany(2))
+        return session.fetch(sql, 2)
     finally:
         if begin:
             with contextlib.suppress(Exception):  # a broken connection has rolled back by itself
@@ -134,8 +129,7 @@ def _judged(experiment: Experiment, found: Mapping[str, Answer]) -> Result:
     except CannotTell as error:
         status = Status.ERROR if isinstance(error, Misfit) else Status.SKIP
         return Result(check, evidence, status, f"could not tell: {error}: {with_values}")
-    outside = Status.WARN if check.severity is Severity.WARN else Status.FAIL
-    return Result(check, evidence, Status.PASS if well else outside, f"{with_values} is {str(well).lower()}")
+    return Result(check, evidence, Status.PASS if well else outside(check), f"{with_values} is {str(well).lower()}")
 
 
 def document(summary: Summary, run: Run, what: Partition, day: str | None) -> dict[str, Any]:

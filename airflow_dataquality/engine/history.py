@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -36,8 +37,10 @@ class Recorded:
     marked: list[tuple[int, str | None]] = field(default_factory=list)
 
     @classmethod
-    def read(cls, ledger: Ledger, timeline: Timeline, window: int) -> Recorded:
-        """Ask the ledger, once for all metrics."""
+    def read(cls, ledger: Ledger | None, timeline: Timeline, window: int) -> Recorded:
+        """Ask the ledger, if there is one, once for all metrics."""
+        if ledger is None:
+            return cls()
         low, high = timeline.bounds(window)
         return cls.of(ledger.history(timeline.partition.table, low, high, timeline.since(window)), timeline, window)
 
@@ -159,11 +162,8 @@ def bootstrap(
     if column is None or not metrics:
         return {}
     own = partition.as_dict
-    others = Partition(partition.table, tuple((name, value) for name, value in partition.key if name != column))
-    earlier = session.dialect.between(column, timeline.value(timeline.start(window)), own[column])
-    found = measure_groups(
-        session, metrics, others, columns=columns, by=[column, *by], where=session.dialect.both(earlier, where)
-    )
+    where = session.dialect.both(earlier(session, timeline, window), where)
+    found = measure_groups(session, metrics, timeline.others, columns=columns, by=[column, *by], where=where)
     held: dict[Partition, dict[tuple[Any, ...], dict[Metric, Measurement]]] = {}
     for (value, *group), measured in found.items():
         key = own | {column: timeline.spelled(value)}
@@ -174,13 +174,27 @@ def bootstrap(
     return held
 
 
+def earlier(session: Session, timeline: Timeline, window: int) -> str | None:
+    """The predicate of the rows of the window; None if the partitions do not tell the time."""
+    column = timeline.column
+    if column is None:
+        return None
+    first, own = timeline.value(timeline.start(window)), timeline.partition.as_dict[column]
+    return session.dialect.between(column, first, own)
+
+
+def finite(found: Measurement) -> float:
+    """The number as the ledger has it; NaN if there is none."""
+    value = number(found.value)
+    return math.nan if value is None else value
+
+
 def learn(past: Past, held: Mapping[Partition, Mapping[Metric, Measurement]]) -> None:
     """Take in what was measured on past partitions."""
     for partition, measured in held.items():
         ago = past.timeline.ago_of(partition.as_dict)
         assert ago is not None
-        values = [float("nan") if (v := number(found.value)) is None else v for found in measured.values()]
-        past.learn(ago, [metric.series for metric in measured], values)
+        past.learn(ago, [metric.series for metric in measured], [finite(found) for found in measured.values()])
 
 
 def past_of(

@@ -150,16 +150,16 @@ def _against_interval(check: Check, expect: Interval, found: Measurement) -> Res
         return Result(check, value, Status.ERROR, reason)
     detail = f" ({found.detail})" if found.detail else ""
     reason = f"{check.metric} is {said(value)}{detail}, expected {expect}"
-    return Result(check, value, Status.PASS if inside else _outside(check), reason)
+    return Result(check, value, Status.PASS if inside else outside(check), reason)
 
 
 def _without_value(check: Check) -> Result:
     if check.metric.kind == "stddev":
         return Result(check, None, Status.SKIP, "fewer than two values")
     if check.metric.kind == "custom_sql":
-        return Result(check, None, _outside(check), f"the SQL returned NULL, expected {check.expect}")
+        return Result(check, None, outside(check), f"the SQL returned NULL, expected {check.expect}")
     every = f": every {check.metric.columns[0]} is NULL" if check.metric.columns else ""
-    return Result(check, None, _outside(check), f"{check.metric} has no value{every}; expected {check.expect}")
+    return Result(check, None, outside(check), f"{check.metric} has no value{every}; expected {check.expect}")
 
 
 def _against_past(check: Check, value: Any, found: Expectation) -> Result:
@@ -175,11 +175,11 @@ def _against_past(check: Check, value: Any, found: Expectation) -> Result:
         f"({_range(found.interval)}; {found.basis}, {found.history} values)"
     )
     if found.score is None:  # NULL or NaN, where there were numbers
-        return Result(check, value, _outside(check), reason, found)
+        return Result(check, value, outside(check), reason, found)
     off = f"{min(abs(found.score), 99):.1f} sigma"
     if found.outside:
         side = "above" if found.score > 0 else "below"
-        return Result(check, value, _outside(check), f"{reason}: {off} {side}", found)
+        return Result(check, value, outside(check), f"{reason}: {off} {side}", found)
     if found.by_chance:
         reason += f": {off}, but among so many tests chance explains it (q = {found.q_value:.2g})"
     return Result(check, value, Status.PASS, reason, found)
@@ -206,7 +206,8 @@ def _rounded(value: float | None) -> str:
     return f"{value:,.0f}" if whole else f"{value:.4g}"
 
 
-def _outside(check: Check) -> Status:
+def outside(check: Check) -> Status:
+    """What a check is that does not hold."""
     return Status.WARN if check.severity is Severity.WARN else Status.FAIL
 
 

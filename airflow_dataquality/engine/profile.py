@@ -47,18 +47,13 @@ def profile(
     :raises PartitionError: if there is no date in the key
     """
     metrics = [ROWS, *metrics]
-    found = (
-        _new(session, ledger, metrics, what, columns) if since_last else {what: _whole(session, metrics, what, columns)}
-    )
+    if since_last:
+        found = _new(session, ledger, metrics, what, columns)
+    else:
+        found = {what: measure(session, metrics, what, columns=columns)}
     with ledger.session.transaction():
         ledger.record_past(run, found)
     return Profile(found)
-
-
-def _whole(
-    session: Session, metrics: Sequence[Metric], what: Partition, columns: Sequence[Column]
-) -> dict[Metric, Measurement]:
-    return measure(session, metrics, what, columns=columns)
 
 
 def _new(
@@ -74,10 +69,9 @@ def _new(
     known = [ago for ago in ages if ago is not None and ago >= 0]
     if 0 in known:
         return {}
-    others = Partition(what.table, tuple((name, value) for name, value in what.key if name != column))
     last = timeline.value(timeline.start(min(known))) if known else None
     held = measure_groups(
-        session, together, others, columns=columns, by=[column],
+        session, together, timeline.others, columns=columns, by=[column],
         where=sql.up_to(column, own, after=last),
     )  # fmt: skip
     found = {
@@ -90,7 +84,7 @@ def _new(
     ordered = sorted((ago for ago in dated if ago is not None and ago not in known), reverse=True)
     return {
         **dict(dated[ago] for ago in ordered),
-        what: {**of_own, **_whole(session, alone, what, columns)},
+        what: {**of_own, **measure(session, alone, what, columns=columns)},
     }
 
 

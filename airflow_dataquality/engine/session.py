@@ -27,6 +27,9 @@ class Session(Protocol):
     def query(self, sql: str) -> list[Row]:
         """Run a statement and return its rows."""
 
+    def fetch(self, sql: str, most: int) -> tuple[list[str], list[Row]]:
+        """Run a statement and return the names of the columns it yields, and its first rows."""
+
     def execute(self, sql: str) -> int:
         """Run a statement and return the number of rows it touched (-1 if the driver cannot tell)."""
 

@@ -54,6 +54,12 @@ class Timeline:
         ((column, found),) = moments.items()
         return cls(partition, column, _period(partition.as_dict[column], found) if period == "auto" else period, found)
 
+    @property
+    def others(self) -> Partition:
+        """The rows like the partition's of any time."""
+        key = tuple((name, value) for name, value in self.partition.key if name != self.column)
+        return Partition(self.partition.table, key)
+
     def ago(self, when: datetime) -> int | None:
         """How many periods before the partition that is, 0 for its own; None if it lies between two."""
         if self.period == "month":

@@ -126,6 +126,11 @@ class DbApiSession:
         with contextlib.closing(self._send(sql)) as cursor:
             return [column[0] for column in cursor.description or ()]
 
+    def fetch(self, sql: str, most: int) -> tuple[list[str], list[Row]]:
+        """Run a statement and return the names of the columns it yields, and its first rows."""
+        with contextlib.closing(self._send(sql)) as cursor:
+            return [column[0] for column in cursor.description or ()], list(cursor.fetchmany(most))
+
     def execute(self, sql: str) -> int:
         """Run a statement and return the number of rows it touched (-1 if the driver cannot tell)."""
         with contextlib.closing(self._send(sql)) as cursor:
