@@ -58,9 +58,7 @@ class Dimension:
         then = self._recorded(recorded, counted) if self.source != "table" else []
         held: dict[Partition, dict[Group, dict[Metric, Measurement]]] = {}
         if not then and self.source != "ledger":
-            where = session.dialect.largest(
-                Partition(self.what.table), self.by[0], self.most, earlier(session, timeline, window)
-            )
+            where = session.dialect.largest(timeline.others, self.by[0], self.most, earlier(session, timeline, window))
             held = bootstrap(session, counted, timeline, window, self.columns, self.by, where)
         groups = self._chosen(now, [*then, *(group for measured in held.values() for group in measured)])
         asked = {of_group(metric, self.by, group): (metric, group) for group in groups for metric in metrics}

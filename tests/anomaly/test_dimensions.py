@@ -194,3 +194,13 @@ def test_a_second_dimension_is_not_measured_within_the_first(
     assert len(names) == 2 + 2 * 2 + 2 * 2
     statements = [sql for sql in lab.sent(caplog) if sql.startswith("SELECT\n") and "GROUP BY" in sql]
     assert [sql.replace("origin", "dest") for sql in statements[1:3]] == statements[3:5]
+
+
+def test_values_of_another_region_take_no_place(database: Database) -> None:
+    lab.make(database, "ds date, region varchar(2), origin varchar(9), delay double precision")
+    sizes = {("US", "EWR"): 9, ("US", "JFK"): 8, ("EU", "BER"): 2, ("EU", "ORY"): 1}
+    lab.insert(
+        database, [(ago(n), *place, 5.0) for n in range(16) for place, size in sizes.items() for _ in range(size)]
+    )
+    found = look(database, partition={"ds": ago(0), "region": "EU"}, max_values=2)
+    assert {json.loads(name)["origin"]: test["history"] for name, test in found.items()} == {"BER": 15, "ORY": 15}
