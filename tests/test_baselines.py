@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -316,6 +316,7 @@ directions = st.sampled_from(["both", "drop", "spike"])
 @every_baseline
 @settings(max_examples=150, deadline=None)
 @given(past=pasts, value=anything | moderate, kind=kinds, threshold=st.floats(1, 8), direction=directions)
+@example(past=np.array([[0.0] + [1.25838519e308] * 10] * 2), value=0.0, kind="count", threshold=1.0, direction="both")
 def test_whatever_the_past_a_judgement_is_consistent(
     name: str, past: Any, value: float, kind: str, threshold: float, direction: Any
 ) -> None:

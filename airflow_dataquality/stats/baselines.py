@@ -68,18 +68,15 @@ def seasonal(past: Floats, dates: Dates, kind: Kinds) -> Forecast:
     values, two or three of a weekday, healthy normal series are flagged 1.5 % of the time at a nominal 1 %.
     """
     y, history = _finite(past)
-    effects, _, _ = cycle_effects(y, dates)
-    used = np.where(np.any(effects, axis=1), CYCLES.get(np.datetime_data(dates.dtype)[0], 1) - 1, 0)
-    plain = robust(y - effects[:, :-1], dates, kind)
-    freedom = np.maximum(history - 1 - used, 1)
-    lost = np.sqrt(np.maximum(history - 1, 1) / freedom)
-    return _forecast(
-        plain.level[0] + effects[:, -1],
-        plain.scale[0] * lost,
-        MAD_EFFICIENCY * freedom,
-        history,
-        "the median of the past, with the weekday's effect",
-    )
+    with np.errstate(all="ignore"):
+        effects, _, _ = cycle_effects(y, dates)
+        used = np.where(np.any(effects, axis=1), CYCLES.get(np.datetime_data(dates.dtype)[0], 1) - 1, 0)
+        plain = robust(y - effects[:, :-1], dates, kind)
+        freedom = np.maximum(history - 1 - used, 1)
+        lost = np.sqrt(np.maximum(history - 1, 1) / freedom)
+        level, scale = plain.level[0] + effects[:, -1], plain.scale[0] * lost
+    reason = "the median of the past, with the weekday's effect"
+    return _forecast(level, scale, MAD_EFFICIENCY * freedom, history, reason)
 
 
 BASELINES: dict[str, Baseline] = {"zscore": zscore, "robust": robust, "seasonal": seasonal, "auto": auto}
