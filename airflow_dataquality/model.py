@@ -86,7 +86,7 @@ def _plain(identifier: str) -> str:
     return '"' + identifier.replace('"', '""') + '"'
 
 
-def as_json(key: Iterable[tuple[str, Scalar]]) -> str:
+def as_json(key: Iterable[tuple[str, Scalar | Range]]) -> str:
     """Columns and their values as the ledger stores them: JSON, columns sorted.
 
     >>> as_json([("region", "EU"), ("ds", date(2013, 2, 1))])
@@ -96,19 +96,41 @@ def as_json(key: Iterable[tuple[str, Scalar]]) -> str:
 
 
 @dataclass(frozen=True)
+class Range:
+    """The values from one to another, both included, but these: many partitions, as one.
+
+    >>> str(Range("2013-01-01", "2013-12-31"))
+    '2013-01-01/2013-12-31'
+    """
+
+    first: Scalar
+    last: Scalar
+    but: tuple[Scalar, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.first}/{self.last}"
+
+
+@dataclass(frozen=True)
 class Partition:
     """Part of a table: the rows whose columns have these values. An empty key is the whole table."""
 
     table: Table
-    key: tuple[tuple[str, Scalar], ...] = ()
+    key: tuple[tuple[str, Scalar | Range], ...] = ()
 
     @classmethod
-    def of(cls, table: Table, key: Mapping[str, Scalar] | None) -> Partition:
+    def of(cls, table: Table, key: Mapping[str, Scalar | Range] | None) -> Partition:
         return cls(table, tuple((key or {}).items()))
 
     @property
     def as_dict(self) -> dict[str, Scalar]:
-        return dict(self.key)
+        """Column → value, of one partition."""
+        return {column: value for column, value in self.key if not isinstance(value, Range)}
+
+    @property
+    def several(self) -> bool:
+        """Whether it is a range of partitions."""
+        return any(isinstance(value, Range) for _, value in self.key)
 
     @property
     def json(self) -> str:

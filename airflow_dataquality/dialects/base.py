@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from airflow_dataquality.dialects.comparison import ComparisonSql
 from airflow_dataquality.dialects.ledger import LedgerSql
-from airflow_dataquality.dialects.metrics import MetricSql
 from airflow_dataquality.dialects.source import SourceSql
+from airflow_dataquality.dialects.summary import SummarySql
 from airflow_dataquality.dialects.upsert import UpsertSql
 from airflow_dataquality.model import Column, Partition, Scalar, Table
 
@@ -19,7 +20,7 @@ _CATEGORIES = {
 }
 
 
-class Dialect(LedgerSql, MetricSql, SourceSql, UpsertSql):
+class Dialect(LedgerSql, ComparisonSql, SourceSql, SummarySql, UpsertSql):
     """What standard SQL agrees on. A subclass is its difference, with a documentation link beside each oddity."""
 
     name = "ansi"
@@ -67,6 +68,18 @@ class Dialect(LedgerSql, MetricSql, SourceSql, UpsertSql):
     def canonical(self, value: Scalar, type_name: str) -> str | None:
         """A query for the one spelling that a value has in its type; None if there is no such question."""
         return None
+
+    def answers(self, questions: Sequence[str]) -> str:
+        """Queries for one value each, as one query with a column for each."""
+        return "SELECT " + ", ".join(f"({question})" for question in questions)
+
+    def all_of(self, rows: str) -> str:
+        """All columns of a table expression."""
+        return f"SELECT * FROM {rows} AS f"
+
+    def count_rows(self, table: Table, where: str | None = None) -> str:
+        """How many rows a table has."""
+        return f"SELECT COUNT(*) FROM {self.table(table)}" + (f" WHERE {where}" if where else "")
 
     def tables(self, schema: str | None) -> str:
         """A query for the names of a schema's tables; None is the schema in which the database finds bare names."""

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from airflow_dataquality.errors import SpecError
-from airflow_dataquality.model import Partition, Table
+from airflow_dataquality.model import Partition, Range, Scalar, Table
 
 
 class Names:
@@ -67,13 +67,17 @@ class Names:
     def rows_of(self, partition: Partition, *, of: str = "") -> str | None:
         """The predicate that is true for the partition's rows; None for a whole table."""
         prefix = f"{of}." if of else ""
-        terms = [
-            f"{prefix}{self.identifier(column)} IS NULL"
-            if value is None
-            else f"{prefix}{self.identifier(column)} = {self.literal(value)}"
-            for column, value in partition.key
-        ]
+        terms = [self._has(prefix + self.identifier(column), value) for column, value in partition.key]
         return " AND ".join(terms) or None
+
+    def _has(self, column: str, value: Scalar | Range) -> str:
+        if value is None:
+            return f"{column} IS NULL"
+        if not isinstance(value, Range):
+            return f"{column} = {self.literal(value)}"
+        but = ", ".join(map(self.literal, value.but))
+        within = f"{column} BETWEEN {self.literal(value.first)} AND {self.literal(value.last)}"
+        return within + (f" AND {column} NOT IN ({but})" if but else "")
 
     def between(self, column: str, low: Any, high: Any) -> str:
         """The predicate of a range of values, the first included and the last not."""

@@ -63,7 +63,7 @@ class Choice:
         """The modes that fit the table and the partition → what stands in their way."""
         assert target.features is not None
         possible: dict[str, list[str]] = {}
-        if target.partitioned and self.partition.key:
+        if target.partitioned and self.partition.key and not self.partition.several:
             possible["attach"] = attach_obstacles(self.session, target, self.partition)
         elif not target.partitioned and not self.partition.key:
             possible["swap"] = self.swap_obstacles(target) + rights_missing(self.session, target.features)
@@ -90,6 +90,8 @@ def _allow_hint(side_effects: Sequence[str]) -> str:
 def _misfit(mode: str, target: Target, partition: Partition) -> str:
     if mode == "create":
         return "the table exists"
+    if partition.several and mode in ("swap", "attach"):
+        return "it is a range of partitions"
     if mode == "swap":
         return "it is one partition" if partition.key else "the table is partitioned"
     if mode == "attach":

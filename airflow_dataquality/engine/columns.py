@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from airflow_dataquality.engine.said import said
@@ -11,9 +11,9 @@ from airflow_dataquality.engine.session import ExchangeSession, Session
 from airflow_dataquality.engine.source import Select, Source
 from airflow_dataquality.engine.target import Target
 from airflow_dataquality.errors import PartitionError, SchemaDrift, TableError, did_you_mean
-from airflow_dataquality.model import Column, Scalar, Table
+from airflow_dataquality.model import Column, Range, Scalar, Table
 from airflow_dataquality.plans.features import Features
-from airflow_dataquality.plans.names import beside
+from airflow_dataquality.plans.names import beside, sorting_index
 
 
 @dataclass(frozen=True)
@@ -33,15 +33,21 @@ class Shape:
     features: Features | None
     select: str = ""
 
-    def statements(self, sql: Any, stage: Table) -> list[str]:
-        """What makes the empty stage."""
+    def statements(self, sql: Any, stage: Table, *, sorted_by: str | None = None) -> list[str]:
+        """What makes the empty stage.
+
+        :param sorted_by: the column by which rows of a new table are looked for
+        """
+        index = sorting_index(stage, sql.max_name_bytes)
         if self.features is None:
+            if sorted_by:
+                return list(sql.create_sorted_as(stage, self.select, sorted_by, index))
             return [sql.create_stage_as(stage, self.select)]
         statements: list[str] = sql.create_stage(
             stage, self.table, self.features.columns, supplied=self.supplied, appended=self.appended,
             relation=self.features.relation, defaults=self._defaults(sql),
         )  # fmt: skip
-        return statements
+        return [*statements, *(sql.sort_by(stage, sorted_by, index) if sorted_by else ())]
 
     def _defaults(self, sql: Any) -> dict[str, str]:
         """Identities that the SELECT leaves to the database continue the table's own sequence."""
@@ -115,33 +121,74 @@ def _drift(target: Target, names: Sequence[str], *, append: bool) -> list[str]:
 
 
 def _types(session: ExchangeSession, target: Target, select: str, extra: Sequence[str]) -> dict[str, str]:
-    probe = beside(target.table, "probe", "probe", session.dialect.max_name_bytes)
-    session.execute(session.dialect.begin)
-    try:
-        session.execute(session.dialect.create_stage_as(probe, select))
-        types = {column.name: column.type for column in session.columns(probe)}
-    finally:
-        session.execute("ROLLBACK")
+    types = {column.name: column.type for column in probe(session, target.table, select)}
     return {name: types[name] for name in extra}
 
 
-def canonical_key(session: Session, key: Mapping[str, Scalar], columns: Sequence[Column]) -> dict[str, Scalar]:
+def probe(session: ExchangeSession, table: Table, select: str) -> tuple[Column, ...]:
+    """The columns that a SELECT would give a table, made and rolled back.
+
+    :param table: the one beside which it is made
+    """
+    made = beside(table, "probe", "probe", session.dialect.max_name_bytes)
+    session.execute(session.dialect.begin)
+    try:
+        session.execute(session.dialect.create_stage_as(made, select))
+        return session.columns(made)
+    finally:
+        session.execute("ROLLBACK")
+
+
+def canonical_key(
+    session: Session, key: Mapping[str, Scalar | Range], columns: Sequence[Column]
+) -> dict[str, Scalar | Range]:
     """The partition's values as their columns' types print them: one spelling for one partition.
 
     :raises PartitionError: if a value is not of its column's type
     """
     types = {column.name: column.type for column in columns}
-    canonical: dict[str, Scalar] = {}
-    for column, value in key.items():
-        question = None if value is None else session.dialect.canonical(value, types[column])
-        if question is None:
-            canonical[column] = value
-            continue
+
+    def canonical(column: str, value: Scalar | Range) -> Scalar | Range:
+        if isinstance(value, Range):
+            first, last = (canonical_value(session, column, end, types[column]) for end in (value.first, value.last))
+            return replace(value, first=first, last=last)
+        return canonical_value(session, column, value, types[column])
+
+    return {column: canonical(column, value) for column, value in key.items()}
+
+
+def canonical_values(session: Session, column: str, values: Sequence[Scalar], type_name: str) -> list[Any]:
+    """Many values as their column's type prints them.
+
+    :raises PartitionError: if one is not of that type
+    """
+    questions = [session.dialect.canonical(value, type_name) for value in values]
+    size = session.dialect.max_select_items
+    found: list[Any] = []
+    for start in range(0, len(values), size):
+        asked = [question for question in questions[start : start + size] if question]
+        if len(asked) < len(values[start : start + size]):
+            return list(values)
         try:
-            canonical[column] = session.query(question)[0][0]
-        except Exception as error:
-            raise PartitionError(
-                f"partition value {value!r} does not fit column {column!r} ({types[column]}): {said(error)}",
-                hint="in a manual run `ds` may be missing: use {{ ds or dag_run.run_after | ds }}",
-            ) from error
-    return canonical
+            found.extend(session.query(session.dialect.answers(asked))[0])
+        except Exception:  # noqa: BLE001 - asked one by one, the one that does not fit is named
+            return [canonical_value(session, column, value, type_name) for value in values]
+    return found
+
+
+def canonical_value(session: Session, column: str, value: Scalar, type_name: str) -> Scalar:
+    """A value as its column's type prints it.
+
+    :raises PartitionError: if it is not of that type
+    """
+    question = None if value is None else session.dialect.canonical(value, type_name)
+    if question is None:
+        return value
+    try:
+        found: Scalar = session.query(question)[0][0]
+    except Exception as error:
+        raise PartitionError(
+            f"partition value {value!r} does not fit column {column!r} ({type_name}): {said(error)}",
+            hint="in a manual run `ds` may be missing: use {{ ds or dag_run.run_after | ds }}",
+        ) from error
+    return found

@@ -146,7 +146,7 @@ class Exchange(abc.ABC):
         plan = plans.overwrite(self.sql, work)
 
         def once() -> None:
-            with self.locks.exclusive(whole=not self.partition.key):
+            with self.locks.exclusive(whole=not self.partition.key or self.partition.several):
                 self.same(target)
                 self.lock_rows(target)
                 self._copy_previous(work)

@@ -17,6 +17,7 @@ UNITS = {"hour": "h", "day": "D", "week": "W", "month": "M"}
 _STEPS = {"hour": timedelta(hours=1), "day": timedelta(days=1), "week": timedelta(weeks=1)}
 _MONTH = re.compile(r"(\d{4})-?(\d{2})")
 _DATE = re.compile(r"\d{4}-?\d{2}-?\d{2}")
+_ZONE = re.compile(r"(?<=\d)(?:Z|[+-]\d{2}(?::?\d{2})?)$")
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Timeline:
         :param period: from one partition to the next; ``auto`` tells by the value
         :raises PartitionError: if two columns of the key could be it
         """
-        moments = {column: found for column, value in partition.key if (found := moment(value)) is not None}
+        moments = {column: found for column, value in partition.as_dict.items() if (found := moment(value)) is not None}
         if len(moments) > 1:  # 20130201 may be a number of something else; a text with dashes is a date
             moments = {c: m for c, m in moments.items() if "-" in str(partition.as_dict[c])} or moments
         if len(moments) > 1:
@@ -129,6 +130,81 @@ class Timeline:
     def since(self, window: int) -> datetime | None:
         """From when on measurements are history, if the partitions do not tell."""
         return None if self.column else self.start(window + 1)  # the first day of the window is a whole one
+
+
+def grain_of(value: str) -> str:
+    """From one partition to the next, by how one is written: ``hour``, ``day`` or ``month``.
+
+    :raises PartitionError: if it is no time
+
+    >>> grain_of("2013-02"), grain_of("20130208"), grain_of("2013-02-08T00")
+    ('month', 'day', 'hour')
+    """
+    if moment(value) is None:
+        raise PartitionError(f"{value!r} is not a time", hint='write a partition: "2013-02-08", "2013-02", …')
+    if _MONTH.fullmatch(value):
+        return "month"
+    return "day" if len(value) <= len("2013-02-08") else "hour"
+
+
+def partitions_between(first: str, last: str, grain: str) -> list[str]:
+    """The values of all partitions from the first to the last, written as the first is.
+
+    :param grain: ``hour``, ``day``, ``week`` or ``month``
+    :raises PartitionError: if they are no times, or in the wrong order
+
+    >>> partitions_between("2012-02-28", "2012-03-01", "day")
+    ['2012-02-28', '2012-02-29', '2012-03-01']
+    >>> partitions_between("2013-12", "2014-01", "month")
+    ['2013-12', '2014-01']
+    """
+    begin, end = moment(first), moment(last)
+    if begin is None or end is None:
+        raise PartitionError(f"{first if begin is None else last!r} is not a time", hint='write "2013-02-08"')
+    if begin > end:
+        raise PartitionError(f"the range ends ({last}) before it starts ({first})", hint="write the earlier one first")
+    found, at = [first], begin
+    while (at := _next(at, grain)) <= end:
+        found.append(spell(at, first))
+    return found
+
+
+def partition_after(value: str, grain: str, periods: int = 1) -> str:
+    """The partition so many periods after another one; before it, if they are less than 0.
+
+    >>> partition_after("2013-03-01", "day", -1), partition_after("2013-01", "month")
+    ('2013-02-28', '2013-02')
+    """
+    at = moment(value)
+    assert at is not None
+    if grain == "month":
+        months = at.year * 12 + at.month - 1 + periods
+        return spell(at.replace(year=months // 12, month=months % 12 + 1, day=1), value)
+    return spell(at + periods * _STEPS[grain], value)
+
+
+def _next(at: datetime, grain: str) -> datetime:
+    if grain != "month":
+        return at + _STEPS[grain]
+    return at.replace(year=at.year + at.month // 12, month=at.month % 12 + 1)
+
+
+def spell(at: datetime, like: str) -> str:
+    """A time in UTC, written as another one is.
+
+    >>> spell(datetime(2013, 2, 8, 5), "2013-01-01T00:00:00+00:00"), spell(datetime(2013, 2, 8), "201301")
+    ('2013-02-08T05:00:00+00:00', '201302')
+    """
+    if "-" not in like:
+        return f"{at:%Y%m%d}"[: len(like)]
+    written, mark, zone = like, "", ""
+    if len(like) > len("2013-02-08"):
+        mark = like[len("2013-02-08")]
+        if zoned := _ZONE.search(like):
+            written, zone = like[: zoned.start()], zoned.group()
+    if zone and zone != "Z":  # the same moment on the clock of the zone
+        at += datetime.fromisoformat(f"2000-01-01T00:00:00{zone}").utcoffset() or timedelta()
+    return at.isoformat(sep=mark or "T")[: len(written)] + zone
 
 
 def moment(value: Scalar) -> datetime | None:
