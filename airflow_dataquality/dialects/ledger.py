@@ -18,6 +18,7 @@ class LedgerSql(Names):
 
     types: Mapping[str, str] = {
         "text": "VARCHAR(4000)",
+        "long": "VARCHAR(65535)",
         "integer": "INTEGER",
         "bigint": "BIGINT",
         "double": "DOUBLE PRECISION",
@@ -51,7 +52,7 @@ class LedgerSql(Names):
         listed = ", ".join(f"{self.identifier(name)} {self.types[kind]}" for name, kind in columns.items())
         statements = [f"CREATE TABLE {self.table(table)} ({listed})"]
         if self.ledger_indexes and "table_name" in columns:
-            keys = self.identifiers(["table_schema", "table_name", "partition"])
+            keys = self.identifiers(c for c in ("table_schema", "table_name", "partition", "backfill") if c in columns)
             index = Table(f"{table.name}_table_partition_idx")
             statements.append(f"CREATE INDEX {self.table(index)} ON {self.table(table)} ({keys})")
         return statements
@@ -112,6 +113,19 @@ class LedgerSql(Names):
             f"SELECT {partition} FROM {self.table(ledger)} WHERE {where} AND state <> 'rejected' "
             f"AND metric IN ({named}) GROUP BY {partition} HAVING COUNT(DISTINCT metric) = {len(metrics):d}"
         )
+
+    def publications(self, ledger: Table, table: Table, columns: Sequence[str]) -> str:
+        """A query for what was published of a table, oldest first."""
+        where = self.rows_of(Partition(table, (("table_schema", table.schema), ("table_name", table.name))))
+        return (
+            f"SELECT {self.identifiers(columns)} FROM {self.table(ledger)} "
+            f"WHERE {where} ORDER BY {self.identifier('published_at')}"
+        )
+
+    def staged_chunks(self, ledger: Table, backfill: str) -> str:
+        """A query for the chunks of a backfill: number and rows."""
+        named = self.identifiers(["number", "rows"])
+        return f"SELECT {named} FROM {self.table(ledger)} WHERE backfill = {self.literal(backfill)}"
 
     def forget_verdicts(self, verdict: Table, partition: Partition, metric: str | None) -> str:
         """Delete what was said of a partition, or of one metric on it."""

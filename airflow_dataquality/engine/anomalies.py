@@ -13,8 +13,9 @@ from airflow_dataquality.engine.backtest import false_alarms
 from airflow_dataquality.engine.dimensions import Dimension
 from airflow_dataquality.engine.history import Past, Recorded, past_of
 from airflow_dataquality.engine.judge import judge, resolve
-from airflow_dataquality.engine.ledger import Ledger, Run, number
+from airflow_dataquality.engine.ledger import Ledger, Run
 from airflow_dataquality.engine.measure import measure
+from airflow_dataquality.engine.rows import number
 from airflow_dataquality.engine.session import Session
 from airflow_dataquality.engine.statistics import Wanted, checks_of
 from airflow_dataquality.engine.timeline import Timeline

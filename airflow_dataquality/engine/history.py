@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_dataquality.dialects.ledger import UNIT
 from airflow_dataquality.engine.groups import groupable, measure_groups
-from airflow_dataquality.engine.ledger import Ledger, Run, number
+from airflow_dataquality.engine.ledger import Ledger, Run
+from airflow_dataquality.engine.rows import number
 from airflow_dataquality.engine.session import Row, Session
 from airflow_dataquality.engine.timeline import UNITS, Timeline, moment
 from airflow_dataquality.model import Column, Metric, Partition

@@ -8,37 +8,26 @@ only ever appended. A ``publication`` row is written in the transaction that mak
 from __future__ import annotations
 
 import json
-import math
-import uuid
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, field
-from datetime import date, datetime, timedelta
-from decimal import Decimal
+from datetime import datetime
 from typing import Any
 
+from airflow_dataquality.engine.rows import Run as Run  # noqa: PLC0414 - whoever has a ledger writes as a run
+from airflow_dataquality.engine.rows import counts_of, metrics_of, place_of, result_of, task_of, where_of
 from airflow_dataquality.engine.said import said
 from airflow_dataquality.engine.session import Row, Session
 from airflow_dataquality.engine.tables import TABLES
 from airflow_dataquality.errors import DataQualityError
 from airflow_dataquality.model import Metric, Partition, Table
-from airflow_dataquality.results import Expectation, Measurement, Result, Summary
+from airflow_dataquality.plans.backfill import Chunk
+from airflow_dataquality.results import Measurement, Summary
 
-VERSION = 2
-"""Of its tables. 2 has what baselines expected, and verdicts."""
+VERSION = 3
+"""Of its tables. 2 has what baselines expected, and verdicts; 3 has chunks, and what summaries are made of."""
+Lineage = Mapping[str, Any]
+"""``definition`` and ``built_on`` of a publication."""
 BATCH = 10_000
 """Rows of one INSERT: a statement of Redshift has at most 16 MB."""
-
-
-@dataclass(frozen=True)
-class Run:
-    """Who measures: one attempt of one Airflow task. Outside Airflow only ``run_uid`` is known."""
-
-    run_uid: str = field(default_factory=lambda: uuid.uuid4().hex)
-    dag_id: str | None = None
-    task_id: str | None = None
-    run_id: str | None = None
-    map_index: int | None = None
-    try_number: int | None = None
 
 
 class Ledger:
@@ -132,8 +121,17 @@ class Ledger:
 
     def record_results(self, run: Run, partition: Partition, summary: Summary) -> None:
         """Append what was judged."""
-        task = _task(run)
-        self._append("check_result", [{**_where(run, partition), **_result(r), **task} for r in summary.results])
+        self.record_all_results(run, {partition: summary})
+
+    def record_all_results(self, run: Run, judged: Mapping[Partition, Summary]) -> None:
+        """Append what was judged of many partitions."""
+        task = task_of(run)
+        rows = [
+            {**where_of(run, partition), **result_of(result), **task}
+            for partition, summary in judged.items()
+            for result in summary.results
+        ]
+        self._append("check_result", rows)
 
     def record_metrics(
         self, run: Run, partition: Partition, measurements: Mapping[Metric, Measurement], *, state: str
@@ -142,17 +140,19 @@ class Ledger:
 
         :param state: what became of the rows: ``published``, ``rejected`` or ``observed``
         """
-        self._append("metric", _metrics(run, partition, measurements, state))
+        self._append("metric", metrics_of(run, partition, measurements, state))
 
-    def record_past(self, run: Run, measured: Mapping[Partition, Mapping[Metric, Measurement]]) -> None:
-        """Append what was measured on many partitions that were there already."""
-        rows = [row for partition, found in measured.items() for row in _metrics(run, partition, found, "observed")]
+    def record_past(
+        self, run: Run, measured: Mapping[Partition, Mapping[Metric, Measurement]], *, state: str = "observed"
+    ) -> None:
+        """Append what was measured on many partitions: by default those that were there already."""
+        rows = [row for partition, found in measured.items() for row in metrics_of(run, partition, found, state)]
         self._append("metric", rows)
 
     def record_incident(self, partition: Partition, metric: str | None, note: str | None) -> None:
         """Append that what was measured is not history: of all metrics, or of one."""
         row = {"metric": metric, "verdict": "incident", "note": note}
-        self._append("verdict", [{**_place(partition), **row}])
+        self._append("verdict", [{**place_of(partition), **row}])
 
     def forget_incident(self, partition: Partition, metric: str | None) -> int:
         """Take that back; the number of rows."""
@@ -170,12 +170,59 @@ class Ledger:
         return self.session.query(self.dialect.history(tables, table, low, high, since))
 
     def record_publication(
-        self, run: Run, partition: Partition, summary: Summary, *, mode: str, rows: int, previous: Table | None
-    ) -> None:
+        self, run: Run, partition: Partition, summary: Summary, *, mode: str, rows: int, previous: Table | None,
+        lineage: Lineage | None = None,
+    ) -> None:  # fmt: skip
         """Append that the rows are visible. Call it in the transaction that makes them so."""
-        counts = {k: v for k, v in summary.as_dict().items() if k in TABLES["publication"]}
-        row = {"mode": mode, "rows": rows, "previous_version": str(previous) if previous else None}
-        self._append("publication", [{**_where(run, partition), **row, **counts, **_task(run)}])
+        of = {"rows": rows, "previous_version": str(previous) if previous else None, **(lineage or {})}
+        self.record_publications(run, {partition: (summary, of)}, mode=mode)
+
+    def record_publications(
+        self, run: Run, published: Mapping[Partition, tuple[Summary, Mapping[str, Any]]], *, mode: str
+    ) -> None:
+        """Append that partitions became visible together, and how many rows each has. Call it in that transaction.
+
+        :param published: what its checks found, and ``rows``, ``definition`` and ``built_on``
+        """
+        task = task_of(run)
+        self._append(
+            "publication",
+            [
+                {**where_of(run, partition), "mode": mode, **of, **counts_of(summary), **task}
+                for partition, (summary, of) in published.items()
+            ],
+        )
+
+    def publications(self, table: Table) -> dict[str, dict[str, Any]]:
+        """What was last published of each of a table's partitions, by its JSON, since the table was last created.
+
+        What was replaced together with the whole table has no ``definition``.
+        """
+        columns = ["partition", "run_uid", "mode", "rows", "definition", "built_on"]
+        found: dict[str, dict[str, Any]] = {}
+        maker = None
+        for partition, *values in self.session.query(
+            self.dialect.publications(self.table("publication"), table, columns)
+        ):
+            row = dict(zip(columns[1:], values, strict=True))
+            if row["mode"] == "create" and row["run_uid"] != maker:
+                found, maker = {}, row["run_uid"]
+            if partition == "{}":
+                found = {known: {**was, "definition": None} for known, was in found.items()}
+            else:
+                found[partition] = row
+        return found
+
+    def record_chunk(self, run: Run, table: Table, backfill: str, chunk: Chunk, *, rows: int, seconds: float) -> None:
+        """Append that a chunk's rows are staged. Call it in the transaction that stages them."""
+        place = {"table_schema": table.schema, "table_name": table.name, "backfill": backfill, "number": chunk.number}
+        what = {"first_partition": chunk.first, "last_partition": chunk.last, "rows": rows, "seconds": seconds}
+        self._append("chunk", [{**place, **what, "run_uid": run.run_uid, **task_of(run)}])
+
+    def chunks(self, backfill: str) -> dict[int, int]:
+        """The chunks of a backfill whose rows are staged: number → rows."""
+        rows = self.session.query(self.dialect.staged_chunks(self.table("chunk"), backfill))
+        return {int(number): int(found) for number, found in rows}
 
     def _append(self, name: str, rows: Iterable[dict[str, Any]]) -> None:
         rows = list(rows)
@@ -186,76 +233,3 @@ class Ledger:
         for start in range(0, len(rows), BATCH):
             values = [list(row.values()) for row in rows[start : start + BATCH]]
             self.session.execute(self.dialect.insert(self.table(name), columns, values, clock=clock))
-
-
-def _where(run: Run, partition: Partition) -> dict[str, Any]:
-    return {"run_uid": run.run_uid, **_place(partition)}
-
-
-def _place(partition: Partition) -> dict[str, Any]:
-    table = partition.table
-    return {"table_schema": table.schema, "table_name": table.name, "partition": partition.json}
-
-
-def _metrics(
-    run: Run, partition: Partition, measurements: Mapping[Metric, Measurement], state: str
-) -> list[dict[str, Any]]:
-    where = _where(run, partition)
-    return [
-        {
-            **where,
-            "column_name": ", ".join(metric.columns) or None,
-            "metric": metric.series,
-            "value": number(measured.value),
-            "state": state,
-        }
-        for metric, measured in measurements.items()
-        if measured.error is None and measured.absent is None
-    ]
-
-
-def _task(run: Run) -> dict[str, Any]:
-    return {key: value for key, value in asdict(run).items() if key != "run_uid"}
-
-
-def _result(result: Result) -> dict[str, Any]:
-    check = result.check
-    return {
-        "check_name": check.name,
-        "metric": check.metric.kind,
-        "column_name": ", ".join(check.metric.columns) or None,
-        "value": number(result.value),
-        "value_text": None if result.value is None else str(result.value).replace("\x00", "�"),
-        "interval": result.interval,
-        **_expectation(result.expectation),
-        "status": str(result.status),
-        "severity": str(check.severity),
-        "dimension": check.dimension,
-        "reason": result.reason.replace("\x00", "�"),
-    }
-
-
-def _expectation(found: Expectation | None) -> dict[str, Any]:
-    found = found or Expectation()
-    ends = (found.interval.low, found.interval.high) if found.interval else (None, None)
-    values = {
-        "expected": found.expected,
-        "low": ends[0],
-        "high": ends[1],
-        "score": found.score,
-        "p_value": found.p_value,
-    }
-    return {name: number(value) for name, value in values.items()}
-
-
-def number(value: Any) -> float | None:
-    """A measured value as the ledger's number; None for what is no number (dates, text) or not finite."""
-    if isinstance(value, timedelta):
-        value = value.total_seconds()
-    if value is None or isinstance(value, str | date | datetime) or not isinstance(value, int | float | Decimal):
-        return None
-    try:
-        converted = float(value)
-    except OverflowError:
-        return None
-    return converted if math.isfinite(converted) else None
