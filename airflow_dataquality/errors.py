@@ -7,8 +7,11 @@
     ├── TableError         the table, or the SELECT that fills it, does not fit
     │   ├── SchemaDrift    columns missing, unexpected, or of a type that cannot be stored
     │   ├── PartitionError the partition's key or value does not fit the table
+    │   ├── MissingPartitions the partitions before it, which a summary continues, are not published
+    │   ├── DefinitionChanged published partitions of a summary are made of something else
     │   └── KeyViolation   staged rows have NULL in a key, or share a key
     ├── ChecksFailed       checks blocked the publication; ``outcome`` holds the summary
+    ├── ChunksFailed       chunks of a backfill failed; ``failed`` names them, production is unchanged
     └── ExchangeError      the staged rows could not be made visible; production is unchanged
         ├── ExchangeRefused  this mode would lose or trigger something; ``losses`` names it
         └── ExchangeTimeout  a lock was not to be had in time
@@ -55,6 +58,14 @@ class PartitionError(TableError):
     """The partition's key or value does not fit the table or the rows."""
 
 
+class MissingPartitions(TableError):
+    """Partitions that a summary continues are not published."""
+
+
+class DefinitionChanged(TableError):
+    """Published partitions of a summary are made of something else, and are not to be mixed."""
+
+
 class KeyViolation(TableError):
     """Rows to be upserted have NULL in a key, or share a key. Nothing was written."""
 
@@ -72,6 +83,17 @@ class ChecksFailed(DataQualityError):
         super().__init__(message, hint=hint)
         self.outcome = outcome
         self.summary = summary
+
+
+class ChunksFailed(DataQualityError):
+    """Chunks of a backfill failed. The others stay staged, production is unchanged.
+
+    :param failed: the chunks
+    """
+
+    def __init__(self, message: str, *, failed: Iterable[str], hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.failed = tuple(failed)
 
 
 class ExchangeError(DataQualityError):

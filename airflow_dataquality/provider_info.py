@@ -22,6 +22,8 @@ def get_provider_info() -> dict[str, Any]:
                 "python-modules": [
                     "airflow_dataquality.operators.anomaly_test",
                     "airflow_dataquality.operators.check",
+                    "airflow_dataquality.operators.incremental_summary",
+                    "airflow_dataquality.operators.parallel_backfill",
                     "airflow_dataquality.operators.redshift_upsert",
                     "airflow_dataquality.operators.stage_check_exchange",
                     "airflow_dataquality.operators.table_statistics",

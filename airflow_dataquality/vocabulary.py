@@ -212,6 +212,15 @@ KINDS: dict[str, Kind] = {
         compares=True,
         momentary=True,
     ),
+    "mean_shift": Kind(
+        "How far the mean of the staged values is from production's of the same partition, in standard deviations of "
+        "production's values: 0.1 is a shift that few would notice; skipped if production holds none.",
+        "consistency",
+        Family.ALONE,
+        category="number",
+        compares=True,
+        momentary=True,
+    ),
     "table_size_mb": Kind(
         "Size of the stored table on disk, in MB of 1,048,576 bytes, with its indexes and TOAST on Postgres. "
         "On Redshift and Postgres.",

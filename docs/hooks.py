@@ -59,6 +59,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "lost_keys": {"column": "carrier", "condition": {"equal_to": 0}},
     "unseen_values": {"column": "carrier", "condition": {"equal_to": 0}, "severity": "warn"},
     "churn_ratio": {"columns": ["carrier", "origin"], "condition": {"leq_to": 0.2}},
+    "mean_shift": {"column": "distance", "condition": {"leq_to": 0.1}, "severity": "warn"},
 }
 """A rule for each check that people write. The tests read each in both of the forms shown."""
 

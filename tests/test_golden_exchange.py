@@ -68,6 +68,7 @@ def _told(statement: str) -> bool:
         'CREATE INDEX "publication',
         'CREATE INDEX "check',
         'CREATE INDEX "metric',
+        'CREATE INDEX "chunk',
         "SELECT set_config",
     )
     return not statement.lstrip().startswith(boring) and not any(w in statement for w in ("pg_catalog", "WITH tree"))

@@ -189,7 +189,7 @@ def test_value_in_a_scope(flights: Database, way: str) -> None:
 
 
 def test_every_kind_is_tested() -> None:
-    elsewhere = {"freshness", "row_count_ratio", "lost_keys", "unseen_values", "churn_ratio", *HEALTH}
+    elsewhere = {"freshness", "row_count_ratio", "lost_keys", "unseen_values", "churn_ratio", "mean_shift", *HEALTH}
     assert {case[0] for case in CASES} | elsewhere == set(WRITABLE)
 
 
@@ -218,6 +218,28 @@ def test_comparison_with_production(database: Database) -> None:
     assert value(database, "lost_keys", "k", partition_clause="c = 'a'", **compared) == 1
 
 
+SHIFTS: dict[str, tuple[list[float | None], list[float | None], float | None]] = {
+    "none": ([1, 5], [5, 1], 0),
+    "one deviation": ([2, 4], [2 + math.sqrt(2), 4 + math.sqrt(2)], 1),
+    "downwards": ([2, 4], [1, None, 1], 2 / math.sqrt(2)),
+    "of what is always the same": ([3, 3], [3, 4], math.inf),
+    "of what stays the same": ([3, 3], [3], 0),
+    "of one value": ([3], [4], math.inf),
+    "to nothing that is known": ([1, 2], [None], None),
+}
+
+
+@pytest.mark.parametrize(("held", "staged", "expected"), SHIFTS.values(), ids=SHIFTS)
+def test_shift_of_a_mean(
+    held: list[float | None], staged: list[float | None], expected: float | None, database: Database
+) -> None:
+    columns = "ds text, x double precision"
+    fill(database, T, columns, [["d1", x] for x in staged] + [["d2", 1e6]])
+    fill(database, Table("held"), columns, [["d1", x] for x in held] + [["d0", 1e6]])
+    found = value(database, "mean_shift", "x", key={"ds": "d1"}, production=Table("held"))
+    assert found == (expected if expected in (None, math.inf) else pytest.approx(expected))
+
+
 def test_comparison_with_nothing_is_absent(database: Database) -> None:
     columns = "ds text, c text"
     fill(database, T, columns, [["d1", "a"], ["d1", "b"]])
@@ -226,6 +248,10 @@ def test_comparison_with_nothing_is_absent(database: Database) -> None:
     for word, column in (("row_count_ratio", None), ("lost_keys", "c"), ("churn_ratio", "c")):
         assert one(database, word, column, **compared).absent
         assert one(database, word, column).absent
+    fill(database, Table("numbers"), "ds text, x integer", [["d1", 1]])
+    fill(database, Table("no_numbers"), "ds text, x integer", [["d1", None]])
+    nothing_known = {"key": {"ds": "d1"}, "production": Table("no_numbers")}
+    assert one(database, "mean_shift", "x", table=Table("numbers"), **nothing_known).absent
     # Categories that production holds in any partition are not new, although this partition is.
     assert value(database, "unseen_values", "c", **compared) == 1
 

@@ -77,6 +77,13 @@ TEMPLATES: Mapping[str, str] = {
         "AS gained) AS DOUBLE PRECISION) "
         "/ NULLIF((SELECT COUNT(*) FROM (SELECT DISTINCT {all} FROM {production} AS p) AS held), 0), {held}"
     ),
+    "mean_shift": (
+        "SELECT CASE WHEN s.mean = p.mean THEN 0 WHEN p.spread = 0 THEN CAST('Infinity' AS DOUBLE PRECISION) "
+        "ELSE ABS(s.mean - p.mean) / p.spread END, CASE WHEN p.mean IS NULL THEN 0 ELSE 1 END FROM "
+        "(SELECT AVG(CAST({column} AS DOUBLE PRECISION)) AS mean FROM {rows} AS r) AS s CROSS JOIN "
+        "(SELECT AVG(CAST({column} AS DOUBLE PRECISION)) AS mean, "
+        "COALESCE(STDDEV_SAMP(CAST({column} AS DOUBLE PRECISION)), 0) AS spread FROM {production} AS r) AS p"
+    ),
 }
 HELD = "CASE WHEN EXISTS (SELECT 1 FROM {} AS p) THEN 1 ELSE 0 END"
 

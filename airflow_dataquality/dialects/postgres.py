@@ -9,6 +9,7 @@ from airflow_dataquality.dialects.lexer import single_select
 from airflow_dataquality.dialects.metrics import TEMPLATES
 from airflow_dataquality.dialects.postgres_catalog import CatalogSql
 from airflow_dataquality.dialects.postgres_exchange import ExchangeSql
+from airflow_dataquality.dialects.postgres_summary import PostgresSummarySql
 from airflow_dataquality.dialects.postgres_upsert import PostgresUpsertSql
 from airflow_dataquality.model import Column, Table
 
@@ -17,7 +18,7 @@ from airflow_dataquality.model import Column, Table
 _STATIC = ("42", "22P02", "22007", "22008", "2201B")
 
 
-class Postgres(CatalogSql, PostgresUpsertSql, ExchangeSql, Dialect):
+class Postgres(CatalogSql, PostgresSummarySql, PostgresUpsertSql, ExchangeSql, Dialect):
     """Postgres measures in the types it has, sorts text by its bytes, and can be asked before it runs."""
 
     name = "postgres"
@@ -34,7 +35,7 @@ class Postgres(CatalogSql, PostgresUpsertSql, ExchangeSql, Dialect):
         "FROM pg_partition_tree({quoted})",
     }
     begin_read = "BEGIN READ ONLY"
-    types: Mapping[str, str] = {**Dialect.types, "text": "TEXT", "time": "TIMESTAMP WITH TIME ZONE"}
+    types: Mapping[str, str] = {**Dialect.types, "text": "TEXT", "long": "TEXT", "time": "TIMESTAMP WITH TIME ZONE"}
     now = "clock_timestamp()"  # CURRENT_TIMESTAMP is when the transaction began
     ledger_indexes = True
     # A run measures thousands of numbers: one row for all of them arrives in half the time.

@@ -160,6 +160,10 @@ class ExchangeSql(DressingSql):
     def attach(self, table: Table, child: Table, bound: str) -> str:
         return f"ALTER TABLE {self.table(table)} ATTACH PARTITION {self.table(child)} {bound}"
 
+    def create_child(self, child: Table, table: Table, bound: str) -> str:
+        """An empty partition, with all that its table gives to one."""
+        return f"CREATE TABLE {self.table(child)} PARTITION OF {self.table(table)} {bound}"
+
     def partitioning(self, oid: int) -> str:
         """Strategy, key columns (NULL for an expression), and whether there is a DEFAULT partition."""
         return (

@@ -77,6 +77,23 @@ class StagingSql(Names):
         """An empty table with the SELECT's columns."""
         return f"CREATE TABLE {self.table(stage)} AS\n{select}\nWITH NO DATA"
 
+    def create_sorted_as(self, stage: Table, select: str, column: str, index: Table) -> Sequence[str]:
+        """An empty table with the SELECT's columns, in which rows are found by one of them."""
+        return self.create_stage_as(stage, select), *self.sort_by(stage, column, index)
+
+    def sort_by(self, stage: Table, column: str, index: Table) -> Sequence[str]:
+        """Have rows found by a column."""
+        return (f"CREATE INDEX {self.identifier(index.name)} ON {self.table(stage)} ({self.identifier(column)})",)
+
+    def create_temporary_like(self, table: Table, stage: Table) -> str:
+        """A table of this session alone with a stage's columns."""
+        like = f"LIKE {self.table(stage)} INCLUDING DEFAULTS INCLUDING GENERATED"
+        return f"CREATE TEMPORARY TABLE {self.table(table)} ({like})"
+
+    def lock_chunk(self, stage: Table, number: int) -> str:
+        """Keep others from staging the same chunk, until the transaction ends."""
+        return f"SELECT pg_advisory_xact_lock({self.lock_key('chunk', stage.schema, stage.name, str(number))})"
+
     def moved_on(self, sqlstate: str | None, message: str) -> bool:
         """Whether a statement failed as another run exchanged what it reads, or draws numbers from."""
         return sqlstate == "XX000"  # what has the name is not what had it when it was looked up

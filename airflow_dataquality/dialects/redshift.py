@@ -9,6 +9,7 @@ from airflow_dataquality.dialects.base import Dialect
 from airflow_dataquality.dialects.metrics import TEMPLATES
 from airflow_dataquality.dialects.postgres import Postgres
 from airflow_dataquality.dialects.redshift_staging import StagingSql
+from airflow_dataquality.dialects.redshift_summary import RedshiftSummarySql
 from airflow_dataquality.dialects.redshift_upsert import RedshiftUpsertSql
 from airflow_dataquality.model import Column
 
@@ -16,7 +17,7 @@ from airflow_dataquality.model import Column
 _HEALTH = 'SELECT {column} FROM svv_table_info WHERE "schema" = {schema} AND "table" = {name}'
 
 
-class Redshift(RedshiftUpsertSql, StagingSql, Postgres):
+class Redshift(RedshiftSummarySql, RedshiftUpsertSql, StagingSql, Postgres):
     """Redshift is Postgres 8.0 at its head, and a column store below."""
 
     name = "redshift"
@@ -40,7 +41,12 @@ class Redshift(RedshiftUpsertSql, StagingSql, Postgres):
         "stats_off": _HEALTH.replace("{column}", "stats_off"),
         "skew_rows": _HEALTH.replace("{column}", "skew_rows"),
     }
-    types: Mapping[str, str] = {**Postgres.types, "text": "VARCHAR(65535)", "time": "TIMESTAMPTZ"}
+    types: Mapping[str, str] = {
+        **Postgres.types,
+        "text": "VARCHAR(65535)",
+        "long": "VARCHAR(65535)",
+        "time": "TIMESTAMPTZ",
+    }
     # https://docs.aws.amazon.com/redshift/latest/dg/r_Character_types.html
     type_names: Mapping[str, str] = {
         **Postgres.type_names,
@@ -48,7 +54,9 @@ class Redshift(RedshiftUpsertSql, StagingSql, Postgres):
         **dict.fromkeys(("char", "bpchar", "character"), "character(1)"),
     }
     folds_quoted = True
-    now = "GETDATE()"
+    # GETDATE is the second of the statement, SYSDATE the microsecond in which its transaction began: so what follows
+    # within a second stays in order. https://docs.aws.amazon.com/redshift/latest/dg/r_SYSDATE.html
+    now = "GREATEST(GETDATE(), SYSDATE)"
     ledger_indexes = False
     # LISTAGG ends at 65,535 bytes: https://docs.aws.amazon.com/redshift/latest/dg/r_LISTAGG.html
     measured_together = Dialect.measured_together

@@ -66,6 +66,25 @@ class StagingSql(ExchangeSql):
         """CREATE TABLE AS without WITH NO DATA."""
         return f"CREATE TABLE {self.table(stage)} AS\nSELECT * FROM (\n{select}\n) AS q LIMIT 0"
 
+    def create_sorted_as(self, stage: Table, select: str, column: str, index: Table) -> Sequence[str]:
+        """CREATE TABLE AS with a sort key: https://docs.aws.amazon.com/redshift/latest/dg/r_CREATE_TABLE_AS.html."""
+        key = self.identifier(column)
+        return (f"CREATE TABLE {self.table(stage)} SORTKEY ({key}) AS\nSELECT * FROM (\n{select}\n) AS q LIMIT 0",)
+
+    def sort_by(self, stage: Table, column: str, index: Table) -> Sequence[str]:
+        """Nothing: a table has the sort key that it was made with."""
+        return ()
+
+    def create_temporary_like(self, table: Table, stage: Table) -> str:
+        return f"CREATE TEMPORARY TABLE {self.table(table)} (LIKE {self.table(stage)} INCLUDING DEFAULTS)"
+
+    def lock_chunk(self, stage: Table, number: int) -> str:
+        """The table's own lock, before the snapshot is taken: writers of one table wait for each other anyway.
+
+        https://docs.aws.amazon.com/redshift/latest/dg/c_Concurrent_writes.html
+        """
+        return f"LOCK TABLE {self.table(stage)}"
+
     def moved_on(self, sqlstate: str | None, message: str) -> bool:
         return self.retry_reason(sqlstate, message) is not None or "could not open relation" in message
 

@@ -13,6 +13,9 @@ from airflow_dataquality.dialects.metrics import TEMPLATES
 from airflow_dataquality.dialects.sqlite_upsert import SqliteUpsertSql
 from airflow_dataquality.model import Column, Table
 
+# The corrected two-pass algorithm: Chan, Golub, LeVeque 1983, "Algorithms for computing the sample variance".
+_DEVIATION = "dq_sqrt(MAX(0.0, SUM((v - m) * (v - m)) - SUM(v - m) * SUM(v - m) / COUNT(v)) / NULLIF(COUNT(v) - 1, 0))"
+
 
 class Sqlite(SqliteUpsertSql, Dialect):
     """SQLite 3.25 or later, for its window functions."""
@@ -32,10 +35,14 @@ class Sqlite(SqliteUpsertSql, Dialect):
         "pattern_violations": "COUNT(CASE WHEN {and}NOT dq_matches({column}, {pattern}) THEN 1 END)",
         # No timestamp type: https://www.sqlite.org/lang_datefunc.html
         "freshness": "(JULIANDAY('now') - MAX(JULIANDAY({x}))) * 86400.0",
-        # The corrected two-pass algorithm: Chan, Golub, LeVeque 1983, "Algorithms for computing the sample variance".
-        "stddev": (
-            "(SELECT dq_sqrt(MAX(0.0, SUM((v - m) * (v - m)) - SUM(v - m) * SUM(v - m) / COUNT(v)) "
-            "/ NULLIF(COUNT(v) - 1, 0)) FROM (SELECT {all} AS v, AVG({all}) OVER () AS m FROM {rows} AS s) AS d)"
+        "stddev": f"(SELECT {_DEVIATION} FROM "
+        "(SELECT {all} AS v, AVG({all}) OVER () AS m FROM {rows} AS s) AS d)",
+        "mean_shift": (
+            "SELECT CASE WHEN s.mean = p.mean THEN 0 WHEN p.spread = 0 THEN 9e999 "
+            "ELSE ABS(s.mean - p.mean) / p.spread END, CASE WHEN p.mean IS NULL THEN 0 ELSE 1 END FROM "
+            "(SELECT AVG({column}) AS mean FROM {rows} AS r) AS s CROSS JOIN "
+            f"(SELECT MAX(m) AS mean, COALESCE({_DEVIATION}, 0) AS spread FROM "
+            "(SELECT {column} AS v, AVG({column}) OVER () AS m FROM {production} AS r) AS d) AS p"
         ),
         # Between the rows next to position 1 + q (n - 1), as PERCENTILE_CONT does.
         "quantile": (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from airflow_dataquality.engine.anomaly import expectations
@@ -46,13 +46,13 @@ class Checking:
         """Rows in the stage, once it was measured."""
         return int(self.measurements[ROWS].value or 0)
 
-    def preflight(self, stage: Table) -> None:
+    def preflight(self, staged: Partition) -> None:
         """Have the database read every check before it computes a row.
 
         :raises ChecksFailed: if it cannot
         """
         metrics = dict.fromkeys(check.metric for check in self.checks)
-        problems = preflight(self.session, metrics, Partition(stage), columns=self.columns, production=self.production)
+        problems = preflight(self.session, metrics, staged, columns=self.columns, production=self.production)
         if not problems:
             return
         broken = tuple(
@@ -70,24 +70,26 @@ class Checking:
             hint="mend the checks' SQL, patterns or values",
         )
 
-    def judge(self, stage: Table, explained: Callable[[Result], Result] = lambda result: result) -> Summary:
-        """Measure and judge everything; what is implied counts only when it fails.
+    def judge(self, staged: Partition, explained: Callable[[Result], Result] = lambda result: result) -> Summary:
+        """Measure, judge and record everything; what is implied counts only when it fails.
 
         :param explained: says more of a result, before it is recorded
         """
+        summary = self.examine(staged, explained)
+        self.ledger.record_results(self.run, self.partition, summary)
+        return summary
+
+    def examine(self, staged: Partition, explained: Callable[[Result], Result] = lambda result: result) -> Summary:
+        """The same, without recording it."""
         metrics = dict.fromkeys([ROWS, *(check.metric for check in self.checks)])
-        self.measurements = measure(
-            self.session, metrics, Partition(stage), columns=self.columns, production=self.production
-        )
+        self.measurements = measure(self.session, metrics, staged, columns=self.columns, production=self.production)
         expected = expectations(
             self.session, self.ledger, self.run, self.checks, self.measurements, self.partition,
             columns=self.columns if self.production else (),
         )  # fmt: skip
         judged = judge(self.checks, self.measurements, expected)
         counted = [r for r in judged.results if not r.check.implied or r.status is not Status.PASS]
-        summary = Summary(tuple(explained(result) for result in counted))
-        self.ledger.record_results(self.run, self.partition, summary)
-        return summary
+        return Summary(tuple(explained(result) for result in counted))
 
     def blocking(self, summary: Summary, fail_on: FailOn) -> list[Result]:
         """The results for which the rows may not be shown. What is implied blocks whatever ``fail_on`` says."""
@@ -118,3 +120,16 @@ class Checking:
         implied = {check.metric for check in self.checks if check.implied} - {ROWS}
         known = {metric: m for metric, m in self.measurements.items() if metric not in implied}
         self.ledger.record_metrics(self.run, self.partition, known, state=state)
+
+
+def explained(session: ExchangeSession, stage: Table, partition: Partition, result: Result) -> Result:
+    """Say of rows in the wrong partition which one they name."""
+    if result.check.metric.kind != "outside_partition" or not result.value:
+        return result
+    columns = [column for column, _ in partition.key]
+    named = "; ".join(
+        ", ".join(f"{c}={value}" for c, value in zip(columns, row, strict=False)) + f" ({row[-1]:,} rows)"
+        for row in session.query(session.dialect.strays(stage, partition))
+    )
+    wanted = ", ".join(f"{column}={value}" for column, value in partition.key)
+    return replace(result, reason=f"{result.value:,} rows are not of {wanted}, but of {named}")

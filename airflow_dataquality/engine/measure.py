@@ -146,7 +146,7 @@ def _scoped(metric: Metric) -> bool:
 def ask(session: Session, scan: Scan, batch: Batch, prefix: str = "") -> Iterator[tuple[Batch, list[Row] | Exception]]:
     """The rows of the batch's statement; if it fails, those of its halves, down to the faulty metrics."""
     try:
-        answer: list[Row] | Exception = _query(session, prefix + scan.sql(batch))
+        answer: list[Row] | Exception = read(session, prefix + scan.sql(batch))
     except Exception as error:  # noqa: BLE001 - each driver has its own exceptions
         confirm_alive(session, error)
         answer = error
@@ -158,7 +158,8 @@ def ask(session: Session, scan: Scan, batch: Batch, prefix: str = "") -> Iterato
         yield batch, answer
 
 
-def _query(session: Session, sql: str) -> list[Row]:
+def read(session: Session, sql: str) -> list[Row]:
+    """The rows of a query that looks at many rows."""
     begin = session.dialect.begin_read
     with session.transaction(begin) if begin else contextlib.nullcontext():
         for statement in session.dialect.read_setup:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 
+from airflow_dataquality.engine.locks import Locks
 from airflow_dataquality.engine.session import ExchangeSession, Row
 from airflow_dataquality.engine.staging import features_of, oid_of
 from airflow_dataquality.engine.target import Target, as_it_is, rights_missing
@@ -13,6 +17,8 @@ from airflow_dataquality.model import Partition, Table
 from airflow_dataquality.plans.exchange import Wardrobe
 from airflow_dataquality.plans.features import Features, child_obstacles, columns_made_otherwise
 from airflow_dataquality.plans.names import shorten
+
+log = logging.getLogger(__name__)
 
 _DISCRETE = ("date", "smallint", "integer", "bigint")
 
@@ -113,6 +119,35 @@ def _name_of_a_new_child(session: ExchangeSession, table: Table, value: str) -> 
         return plain
     digest = hashlib.blake2b(value.encode(), digest_size=6).hexdigest()
     return Table(shorten(table.name, f"_{digest}", limit), table.schema)
+
+
+def make_places(session: ExchangeSession, locks: Locks, target: Target, partitions: Iterable[Partition]) -> None:
+    """Make the partitions that a natively partitioned table lacks, empty, so that rows can be inserted through it.
+
+    Each in a transaction of its own, before the exchange: readers wait for its lock no longer than ``lock_timeout``.
+    """
+    for partition in partitions:
+        if isinstance(slot := _place(session, target, partition), Slot) and slot.features is None:
+            locks.attempts(partial(_make, session, locks, target, slot, partition))
+            log.info("Made %s for %s", slot.table, partition)
+
+
+def _place(session: ExchangeSession, target: Target, partition: Partition) -> Slot | str:
+    with as_it_is(session, target.table):
+        return find_slot(session, target, partition)
+
+
+def _make(session: ExchangeSession, locks: Locks, target: Target, slot: Slot, partition: Partition) -> None:
+    sql = session.dialect
+    try:
+        with session.transaction():
+            session.execute(sql.lock_timeout(locks.settings.lock_timeout))
+            session.execute(sql.create_child(slot.table, target.table, slot.bound))
+    except Exception:
+        # Another run may have made it: then there is a place, whatever the server said.
+        now = _place(session, target, partition)
+        if isinstance(now, str) or now.features is None:
+            raise
 
 
 def guard(session: ExchangeSession, stage: Table, partition: Partition) -> str:

@@ -17,6 +17,7 @@ from airflow_dataquality.errors import ExchangeError, ExchangeRefused
 from airflow_dataquality.model import Table
 from airflow_dataquality.plans import exchange as plans
 from airflow_dataquality.plans.features import Features
+from airflow_dataquality.plans.names import sorting_index
 
 log = logging.getLogger(__name__)
 
@@ -31,8 +32,15 @@ class PostgresExchange(Exchange):
                     raise Changed("it exists now")
                 self.session.execute(self.sql.lock_timeout(self.settings.lock_timeout))
                 self.take_free_name(target)
+                self.name_index(target.table)
 
         self.locks.attempts(once)
+
+    def name_index(self, table: Table) -> None:
+        """Have the index that the stage was made with be called as its table is, if it has one."""
+        index, wanted = (sorting_index(t, self.sql.max_name_bytes) for t in (self.stage.table, table))
+        if oid_of(self.session, index) is not None and oid_of(self.session, wanted) is None:
+            self.session.execute(self.sql.rename_index(index, wanted.name))
 
     def swap(self, target: Target) -> None:
         assert target.features is not None

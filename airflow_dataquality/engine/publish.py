@@ -5,17 +5,17 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
 from airflow_dataquality.engine import staging
-from airflow_dataquality.engine.checking import ROWS, Checking
+from airflow_dataquality.engine.checking import ROWS, Checking, explained
 from airflow_dataquality.engine.columns import Shape, canonical_key, shape_of
 from airflow_dataquality.engine.exchange import Exchange
 from airflow_dataquality.engine.explain import explain
 from airflow_dataquality.engine.judge import resolve
-from airflow_dataquality.engine.ledger import Ledger, Run
+from airflow_dataquality.engine.ledger import Ledger, Lineage, Run
 from airflow_dataquality.engine.postgres_exchange import PostgresExchange
 from airflow_dataquality.engine.redshift_exchange import RedshiftExchange
 from airflow_dataquality.engine.session import ExchangeSession
@@ -24,7 +24,7 @@ from airflow_dataquality.engine.source import Select, Source
 from airflow_dataquality.engine.staging import Mark, Stage
 from airflow_dataquality.engine.target import Target, locate
 from airflow_dataquality.errors import ChecksFailed, SpecError
-from airflow_dataquality.model import Check, Column, FailOn, Interval, Metric, Partition, Scalar, Table
+from airflow_dataquality.model import Check, Column, FailOn, Interval, Metric, Partition, Range, Scalar, Table
 from airflow_dataquality.results import Result, Summary
 
 log = logging.getLogger(__name__)
@@ -42,11 +42,13 @@ class Load:
     :param append_columns: columns that only the SELECT has are added to the table
     :param staging_ttl: how long rejected rows are kept at most
     :param explain: log the plan of the SELECT before it runs
+    :param sorted_by: the column by which rows are looked for, if the table has to be made
+    :param lineage: what the ledger keeps of a summary
     """
 
     table: Table
     source: Source
-    key: Mapping[str, Scalar] = field(default_factory=dict)
+    key: Mapping[str, Scalar | Range] = field(default_factory=dict)
     checks: Sequence[Check] = ()
     fail_on: FailOn = FailOn.ERROR
     settings: Settings = field(default_factory=Settings)
@@ -55,6 +57,8 @@ class Load:
     append_columns: bool = False
     staging_ttl: timedelta = staging.TTL
     explain: bool = False
+    sorted_by: str | None = None
+    lineage: Lineage | None = None
 
 
 @dataclass(frozen=True)
@@ -103,7 +107,7 @@ def publish(session: ExchangeSession, ledger: Ledger, load: Load, run: Run) -> O
     for swept in staging.sweep(session, target.table.schema, ttl=load.staging_ttl):
         log.info("Dropped %s, left by a run that is gone", swept)
     shape = shape_of(session, target, load)
-    stage = _bare_stage(session, target.table, shape, run)
+    stage = _bare_stage(session, target.table, shape, run, sorted_by=None if target.oid else load.sorted_by)
     try:
         outcome = _Publication(session, ledger, load, run, target, shape, stage).go()
     except BaseException as error:
@@ -116,10 +120,12 @@ def publish(session: ExchangeSession, ledger: Ledger, load: Load, run: Run) -> O
     return outcome
 
 
-def _bare_stage(session: ExchangeSession, table: Table, shape: Shape, run: Run, number: int = 0) -> Stage:
+def _bare_stage(
+    session: ExchangeSession, table: Table, shape: Shape, run: Run, number: int = 0, sorted_by: str | None = None
+) -> Stage:
     name = staging.name_beside(session, table, staging.STAGE, run, number)
     mark = Mark.of(staging.STAGE, Partition(table), run)
-    return staging.create(session, name, shape.statements(session.dialect, name), mark)
+    return staging.create(session, name, shape.statements(session.dialect, name, sorted_by=sorted_by), mark)
 
 
 class _Publication:
@@ -148,9 +154,11 @@ class _Publication:
         exchange = self._exchange()
         if self.target.features is not None:
             exchange.choice.modes(self.target)  # refused now, or never: before the SELECT runs
-        self.checking.preflight(self.stage.table)
+        self.checking.preflight(Partition(self.stage.table))
         self._fill()
-        summary = self.checking.judge(self.stage.table, self._explained)
+        summary = self.checking.judge(
+            Partition(self.stage.table), lambda r: explained(self.session, self.stage.table, self.partition, r)
+        )
         if blocking := self.checking.blocking(summary, self.load.fail_on):
             raise self._reject(summary, blocking)
         self.stage.rows = self.checking.rows
@@ -185,19 +193,6 @@ class _Publication:
         log.info("Staged %s rows of %s in %s, %.2f s", f"{self.stage.rows:,}", self.partition, self.stage.table,
                  time.monotonic() - started)  # fmt: skip
 
-    def _explained(self, result: Result) -> Result:
-        """Say of rows in the wrong partition which one they name."""
-        if result.check.metric.kind != "outside_partition" or not result.value:
-            return result
-        sql = self.session.dialect
-        found = self.session.query(sql.strays(self.stage.table, self.partition))
-        named = "; ".join(
-            ", ".join(f"{c}={value}" for c, value in zip(self.load.key, row, strict=False)) + f" ({row[-1]:,} rows)"
-            for row in found
-        )
-        wanted = ", ".join(f"{column}={value}" for column, value in self.partition.key)
-        return replace(result, reason=f"{result.value:,} rows are not of {wanted}, but of {named}")
-
     def _reject(self, summary: Summary, blocking: Sequence[Result]) -> ChecksFailed:
         self.checking.record_metrics("rejected")
         kept = None
@@ -218,8 +213,9 @@ class _Publication:
         """Append the publication, in the transaction that makes it true."""
         self.checking.record_metrics("published")
         self.ledger.record_publication(
-            self.run, self.partition, self._summary, mode=mode, rows=self.stage.rows, previous=previous
-        )
+            self.run, self.partition, self._summary, mode=mode, rows=self.stage.rows, previous=previous,
+            lineage=self.load.lineage,
+        )  # fmt: skip
 
     def _prune(self) -> None:
         kept = self.load.settings.keep_previous

@@ -39,6 +39,9 @@ class Session(Protocol):
     def transaction(self, begin: str | None = None) -> AbstractContextManager[None]:
         """BEGIN now, COMMIT at the end, ROLLBACK on an error."""
 
+    def cancel(self) -> None:
+        """Stop what runs now, and whatever would run next; called from a signal handler."""
+
     def columns(self, table: Table) -> tuple[Column, ...]:
         """The table's columns, in order; empty if there is no such table."""
 

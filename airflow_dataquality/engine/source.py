@@ -41,12 +41,16 @@ class Source(Protocol):
 
 
 class Select:
-    """The rows of a SELECT."""
+    """The rows of a SELECT.
+
+    :param setup: statements before it, in its transaction
+    """
 
     repeatable = True
 
-    def __init__(self, sql: str) -> None:
+    def __init__(self, sql: str, setup: Sequence[str] = ()) -> None:
         self.sql = sql
+        self.setup = setup
 
     def __str__(self) -> str:
         return self.sql
@@ -68,6 +72,8 @@ class Select:
 
     def fill(self, session: ExchangeSession, stage: Table, columns: Sequence[str]) -> int:
         try:
+            for statement in self.setup:
+                session.execute(statement)
             return session.execute(session.dialect.fill(stage, columns, self.sql))
         except DataQualityError:
             raise

@@ -27,7 +27,7 @@ from airflow_dataquality.plans.names import beside
 log = logging.getLogger(__name__)
 
 MADE_HINT = "a load makes a staging table first: look at the rights, the space and the types that this needs"
-STAGE, REJECTED, PREVIOUS = "stage", "rejected", "previous"
+STAGE, REJECTED, PREVIOUS, BACKFILL = "stage", "rejected", "previous", "backfill"
 TTL = timedelta(days=7)
 
 
@@ -35,7 +35,8 @@ TTL = timedelta(days=7)
 class Mark:
     """What a table beside the user's is.
 
-    :param role: ``stage`` (in use), ``rejected`` (kept to look at) or ``previous`` (kept to go back to)
+    :param role: ``stage`` (in use), ``rejected`` (kept to look at), ``previous`` (kept to go back to) or ``backfill``
+        (chunks that gather, to be gone on with)
     :param table: the user's table
     :param partition: the partition as the ledger writes it
     :param at: when it took the role, ISO 8601 in UTC
@@ -130,6 +131,14 @@ def create(session: ExchangeSession, stage: Table, statements: Sequence[str], ma
     return Stage(stage, owner=owner, default_grants=grants)
 
 
+def adopt(session: ExchangeSession, stage: Table, mark: Mark) -> Stage:
+    """Own a table of ours that nobody alive owns."""
+    owner = str(session.query(session.dialect.own(stage))[0][0] or "")
+    if owner:
+        session.execute(session.dialect.mark(stage, replace(mark, owner=owner).comment))
+    return Stage(stage, owner=owner)
+
+
 def _make_private(session: ExchangeSession, table: Table) -> list[dict[str, Any]]:
     """Undo default privileges: what was not checked is nobody's to see."""
     oid = oid_of(session, table)
@@ -205,7 +214,7 @@ def marked(session: ExchangeSession, schema: str | None = None) -> Iterator[tupl
 
 
 def sweep(session: ExchangeSession, schema: str | None, *, ttl: timedelta = TTL, dry_run: bool = False) -> list[Table]:
-    """Drop staging tables that nobody alive owns, and rejected ones older than ``ttl``.
+    """Drop staging tables that nobody alive owns, and rejected rows and unfinished backfills older than ``ttl``.
 
     Previous versions stay: they are kept on purpose, until newer ones take their place.
 
@@ -213,7 +222,7 @@ def sweep(session: ExchangeSession, schema: str | None, *, ttl: timedelta = TTL,
     """
     swept = []
     for table, mark in marked(session, schema):
-        abandoned = mark.role == STAGE or (mark.role == REJECTED and mark.age >= ttl)
+        abandoned = mark.role == STAGE or (mark.role in (REJECTED, BACKFILL) and mark.age >= ttl)
         if not abandoned or not session.query(session.dialect.try_own(table, mark.owner))[0][0]:
             continue
         try:

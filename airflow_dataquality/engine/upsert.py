@@ -99,12 +99,12 @@ class _Upsertion:
 
     def go(self) -> Outcome:
         stage = self._stage()
-        self.checking.preflight(stage)
+        self.checking.preflight(Partition(stage))
         self._fill(stage)
         self.keys = keys = Keys.of(self.session, stage, self.work, self.found.table)
         if keys.leave:
             stage = self._keep(stage, keys)
-        summary = self.checking.judge(stage)
+        summary = self.checking.judge(Partition(stage))
         if blocking := self.checking.blocking(summary, self.work.fail_on):
             self.checking.record_metrics("rejected")
             raise self.checking.failure(

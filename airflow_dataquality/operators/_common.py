@@ -44,8 +44,12 @@ def run_identity(context: Mapping[str, Any]) -> Run:
 
 
 def search_folders(operator: BaseSQLOperator) -> list[str]:
+    """Where relative paths of an operator are looked for."""
+    return folders_of(operator.get_dag())
+
+
+def folders_of(dag: Any) -> list[str]:
     """Where relative paths are looked for: the DAG file's folder, its ``template_searchpath``, the working folder."""
-    dag = operator.get_dag()
     if dag is None:
         return [str(Path.cwd())]
     paths = dag.template_searchpath or []
@@ -110,6 +114,25 @@ def require_connection(operator: BaseSQLOperator) -> None:
     if not operator.conn_id:
         name = f"{type(operator).__name__} {operator.task_id!r}"
         raise SpecError(f"{name} has no conn_id", hint='write conn_id="warehouse"')
+
+
+def check_number(name: str, value: Any, least: int) -> None:
+    """Refuse what is no whole number, or too small.
+
+    :raises SpecError: naming the argument
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise SpecError(f"{name} is {value!r}", hint=f"write a whole number, from {least} on")
+
+
+def listed(name: str, value: Any) -> tuple[str, ...]:
+    """A list of names.
+
+    :raises SpecError: if it is one text
+    """
+    if isinstance(value, str):
+        raise SpecError(f"{name} is the text {value!r}", hint=f"write a list: [{value!r}]")
+    return tuple(value)
 
 
 def checked_table(table: Any) -> None:

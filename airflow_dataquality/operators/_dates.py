@@ -18,7 +18,7 @@ class RendersDate(_Base):
     """Renders ``ds`` and ``ds_nodash`` also in manual and asset-triggered runs, where Airflow has neither.
 
     A run for an asset partition takes the partition's key; another one the day after which it was to run. The log
-    says which.
+    says which. A text that serves backfills, too, finds ``backfill`` false, and its own date as both ends.
     """
 
     def _do_render_template_fields(
@@ -29,7 +29,13 @@ class RendersDate(_Base):
 
 
 def with_date(operator: BaseSQLOperator, context: Any) -> Any:
-    """The context; with a date if it has none and its run tells one."""
+    """The context, with what a text for backfills asks for; and with a date if it has none and its run tells one."""
+    dated = _dated(operator, context)
+    ends = {"start_date": dated["ds"], "end_date": dated["ds"]} if dated.get("ds") else {}
+    return {"backfill": False, **ends, **dated}
+
+
+def _dated(operator: BaseSQLOperator, context: Any) -> Any:
     if context.get("ds"):
         return context
     run: Any = context.get("dag_run")

@@ -18,6 +18,14 @@ def beside(table: Table, role: str, unique: str, limit: int) -> Table:
     return Table(shorten(table.name, f"__dq_{role}_{digest}", limit), table.schema)
 
 
+def sorting_index(table: Table, limit: int) -> Table:
+    """The index by which the partitions of a table that the package made are found: ``aircraft_summary_partition_idx``.
+
+    :param limit: bytes that a name may have
+    """
+    return Table(shorten(table.name, "_partition_idx", limit), table.schema)
+
+
 def shorten(name: str, suffix: str, limit: int) -> str:
     """The name, cut at a character so that it fits with the suffix into so many bytes.
 

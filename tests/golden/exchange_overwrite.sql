@@ -2,7 +2,7 @@ SET client_connection_check_interval = '1s';
 BEGIN ISOLATION LEVEL READ COMMITTED;
 SELECT pg_advisory_xact_lock(#);
 CREATE INDEX "verdict_table_partition_idx" ON "dataquality"."verdict" ("table_schema", "table_name", "partition");
-INSERT INTO "dataquality"."ledger_version" ("version") VALUES (2);
+INSERT INTO "dataquality"."ledger_version" ("version") VALUES (3);
 COMMIT;
 SELECT MAX("version") FROM "dataquality"."ledger_version";
 BEGIN ISOLATION LEVEL READ COMMITTED;

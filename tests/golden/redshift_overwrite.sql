@@ -38,7 +38,7 @@ SELECT
   COUNT(*) - COUNT("name")
 FROM "w"."t__dq_stage_#";
 COMMIT;
-INSERT INTO "dataquality"."check_result" ("run_uid", "table_schema", "table_name", "partition", "check_name", "metric", "column_name", "value", "value_text", "interval", "expected", "low", "high", "score", "p_value", "status", "severity", "dimension", "reason", "dag_id", "task_id", "run_id", "map_index", "try_number", "checked_at") VALUES ('#', 'w', 't', '{}', 'null_count(name)', 'null_count', 'name', 0.0, '0', '= 0', NULL, NULL, NULL, NULL, NULL, 'pass', 'error', 'completeness', 'null_count(name) is 0, expected = 0', NULL, NULL, NULL, NULL, NULL, GETDATE());
+INSERT INTO "dataquality"."check_result" ("run_uid", "table_schema", "table_name", "partition", "check_name", "metric", "column_name", "value", "value_text", "interval", "expected", "low", "high", "score", "p_value", "status", "severity", "dimension", "reason", "dag_id", "task_id", "run_id", "map_index", "try_number", "checked_at") VALUES ('#', 'w', 't', '{}', 'null_count(name)', 'null_count', 'name', 0.0, '0', '= 0', NULL, NULL, NULL, NULL, NULL, 'pass', 'error', 'completeness', 'null_count(name) is 0, expected = 0', NULL, NULL, NULL, NULL, NULL, GREATEST(GETDATE(), SYSDATE));
 BEGIN;
 COMMIT;
 SELECT usesuper FROM pg_user WHERE usename = current_user;
@@ -49,8 +49,8 @@ LOCK TABLE "w"."t";
 SET LOCAL statement_timeout TO DEFAULT;
 DELETE FROM "w"."t";
 INSERT INTO "w"."t" ("ds", "id", "name") SELECT "ds", "id", "name" FROM "w"."t__dq_stage_#";
-INSERT INTO "dataquality"."metric" ("run_uid", "table_schema", "table_name", "partition", "column_name", "metric", "value", "state", "measured_at") VALUES ('#', 'w', 't', '{}', NULL, 'row_count', 1.0, 'published', GETDATE()), ('#', 'w', 't', '{}', 'name', 'null_count(name)', 0.0, 'published', GETDATE());
-INSERT INTO "dataquality"."publication" ("run_uid", "table_schema", "table_name", "partition", "mode", "rows", "previous_version", "score", "passed", "warned", "failed", "errored", "skipped", "dag_id", "task_id", "run_id", "map_index", "try_number", "published_at") VALUES ('#', 'w', 't', '{}', 'overwrite', 1, NULL, 1.0, 1, 0, 0, 0, 0, NULL, NULL, NULL, NULL, NULL, GETDATE());
+INSERT INTO "dataquality"."metric" ("run_uid", "table_schema", "table_name", "partition", "column_name", "metric", "value", "state", "measured_at") VALUES ('#', 'w', 't', '{}', NULL, 'row_count', 1.0, 'published', GREATEST(GETDATE(), SYSDATE)), ('#', 'w', 't', '{}', 'name', 'null_count(name)', 0.0, 'published', GREATEST(GETDATE(), SYSDATE));
+INSERT INTO "dataquality"."publication" ("run_uid", "table_schema", "table_name", "partition", "mode", "rows", "previous_version", "score", "passed", "warned", "failed", "errored", "skipped", "dag_id", "task_id", "run_id", "map_index", "try_number", "published_at") VALUES ('#', 'w', 't', '{}', 'overwrite', 1, NULL, 1.0, 1, 0, 0, 0, 0, NULL, NULL, NULL, NULL, NULL, GREATEST(GETDATE(), SYSDATE));
 COMMIT;
 ANALYZE "w"."t";
 
