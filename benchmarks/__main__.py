@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from benchmarks.reporting import Report
 
-NAMES = ("checks", "anomalies", "detectors", "exchange", "publish", "upsert", "parse", "import")
+NAMES = ("checks", "anomalies", "detectors", "exchange", "publish", "upsert", "summary", "backfill", "parse", "import")
 
 
 def main() -> None:
@@ -53,18 +53,29 @@ def _run(name: str, *, quick: bool) -> list[Report]:
 
 
 def _benchmarks(name: str) -> list[Callable[[bool], Report]]:
-    from benchmarks import anomalies, checks, detectors, exchange, parse, publish, upsert
+    from benchmarks import anomalies, checks, detectors, exchange, parse, publish, summary, upsert
 
-    on_a_server = {"checks": checks.run, "anomalies": anomalies.run, "publish": publish.run, "upsert": upsert.run}
+    on_a_server = {"checks": checks.run, "anomalies": anomalies.run, "publish": publish.run, "upsert": upsert.run,
+                   "summary": summary.run}  # fmt: skip
     if name in on_a_server:
         return [lambda quick: _on_a_server(on_a_server[name], quick=quick, durable=False)]
     without = {"detectors": detectors.run, "parse": parse.run, "import": parse.imports}
+    if name == "backfill":  # Airflow's own needs a database beside it
+        return [_backfill]
     if name == "exchange":  # COMMIT waits for the disk, or does not: under the lock, that shows
         return [
             lambda quick: _on_a_server(exchange.run, quick=quick, durable=False),
             lambda quick: _on_a_server(exchange.run, quick=quick, durable=True),
         ]
     return [lambda quick: without[name](quick=quick)]
+
+
+def _backfill(quick: bool) -> Report:
+    from airflow_dataquality.demo.postgres import EmbeddedPostgres
+    from benchmarks import backfill
+
+    with EmbeddedPostgres() as server:
+        return backfill.run(server, quick=quick)
 
 
 def _on_a_server(benchmark: Callable[..., Report], *, quick: bool, durable: bool) -> Report:

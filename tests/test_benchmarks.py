@@ -7,13 +7,17 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from benchmarks import anomalies, checks, detectors, exchange, parse, publish, upsert
+from benchmarks import anomalies, backfill, checks, detectors, exchange, parse, publish, summary, upsert
 from benchmarks.readers import Read, longest
 from benchmarks.reporting import Report
 from support import Warehouse
+
+if TYPE_CHECKING:
+    from airflow_dataquality.demo.postgres import EmbeddedPostgres
 
 ROOT = Path(__file__).parent.parent
 
@@ -26,8 +30,9 @@ ROOT = Path(__file__).parent.parent
         (anomalies.run, ["one history statement, one insert batch"]),
         (publish.run, []),
         (upsert.run, []),
+        (summary.run, []),
     ],
-    ids=["checks", "exchange", "anomalies", "publish", "upsert"],
+    ids=["checks", "exchange", "anomalies", "publish", "upsert", "summary"],
 )
 def test_sides_agree_on_the_data(run: Callable[..., Report], bars: list[str], warehouse: Warehouse) -> None:
     report = run(warehouse.uri, quick=True)
@@ -35,6 +40,12 @@ def test_sides_agree_on_the_data(run: Callable[..., Report], bars: list[str], wa
     assert [bar for bar in bars if not report.bars[bar]] == []
     assert report.table().row_count == len(report.lines)
     assert json.loads(json.dumps(report.as_dict(), default=str))["title"] == report.title
+
+
+def test_backfills_agree_on_the_data(postgres: EmbeddedPostgres) -> None:
+    report = backfill.run(postgres, quick=True)
+    assert report.agree
+    assert len(report.lines) == 5
 
 
 @pytest.mark.parametrize("run", [detectors.run, parse.run, parse.imports], ids=["detectors", "parse", "import"])
@@ -61,5 +72,5 @@ def test_names_the_benchmarks_there_are() -> None:
         [sys.executable, "-m", "benchmarks", "chekcs"], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert said.returncode == 2
-    names = "checks, anomalies, detectors, exchange, publish, upsert, parse, import"
+    names = "checks, anomalies, detectors, exchange, publish, upsert, summary, backfill, parse, import"
     assert f"unknown benchmark chekcs; there are {names}" in said.stderr
