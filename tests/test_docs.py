@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -18,19 +19,23 @@ import pytest
 import yaml
 from airflow.providers.common.compat.sdk import AirflowException
 
-from airflow_dataquality import errors, examples, maintenance
+from airflow_dataquality import errors, examples, maintenance, measures
 from airflow_dataquality.baseline import Baseline
 from airflow_dataquality.checks import anomaly, check
 from airflow_dataquality.demo import dags
 from airflow_dataquality.dialects import dialect_for
+from airflow_dataquality.engine.compare import COMPARING
 from airflow_dataquality.engine.tables import TABLES
 from airflow_dataquality.operators.anomaly_test import AnomalyTestOperator
 from airflow_dataquality.operators.check import DataQualityCheckOperator
+from airflow_dataquality.operators.incremental_summary import IncrementalSummaryOperator, summary_from_config
+from airflow_dataquality.operators.parallel_backfill import ParallelBackfillOperator
 from airflow_dataquality.operators.redshift_upsert import RedshiftUpsertOperator
 from airflow_dataquality.operators.stage_check_exchange import StageCheckExchangeOperator
 from airflow_dataquality.operators.table_statistics import TableStatisticsOperator
 from airflow_dataquality.operators.upsert import UpsertOperator
 from airflow_dataquality.operators.zscore_anomaly import ZScoreAnomalyOperator
+from airflow_dataquality.plans.summary import Definition
 from airflow_dataquality.spec import checks_from
 from airflow_dataquality.vocabulary import KINDS, WRITABLE
 from support import Warehouse
@@ -48,6 +53,8 @@ OPERATORS = [
     ZScoreAnomalyOperator,
     TableStatisticsOperator,
     AnomalyTestOperator,
+    IncrementalSummaryOperator,
+    ParallelBackfillOperator,
 ]
 
 FENCE = re.compile(r"^(?P<indent> *)```(?P<language>\w+)\n(?P<body>.*?)^(?P=indent)```$", re.DOTALL | re.MULTILINE)
@@ -390,8 +397,7 @@ def test_tolerance_is_in_percent_in_rules_and_a_fraction_in_the_operators_dicts(
 
 def test_the_readmes_search_for_anomalies_runs(flights: Warehouse, readme_operator: Any) -> None:
     publish(readme_operator, "2013-02-01")
-    *_, code = blocks((ROOT / "README.md").read_text(encoding="utf-8"), "python")
-    operator = made(code)
+    operator = made(of_readme("ZScoreAnomalyOperator"))
     operator.partition = {"ds": operator.partition["ds"].replace("{{ ds }}", "2013-02-01")}
     found = operator.execute({})
     assert found["anomalies"] == []
@@ -403,13 +409,61 @@ def test_the_rules_of_the_page_on_anomalies_are_rules() -> None:
     assert [type(rule.expect) for rule in checks_from(yaml.safe_load(text))] == [Baseline, Baseline]
 
 
+# -- summaries and backfills
+
+
+def test_the_readmes_summary_and_backfill_run(
+    flights: Warehouse, readme_operator: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT / "example_dags")
+    with flights.connect() as connection:
+        connection.execute("ALTER TABLE raw.flights ADD tailnum text")
+    summary = made(of_readme("IncrementalSummaryOperator"))
+    summary.partition = "2013-02-01"
+    assert summary.execute({})["published"]
+    publish(readme_operator, "2013-02-01")
+    assert made(of_readme("ParallelBackfillOperator")).execute({})["partitions"] == 365
+
+
+def test_the_guides_own_measure_is_one() -> None:
+    (code,) = (code for code in blocks(page("guides/summary.md"), "python") if "class Spread" in code)
+    found = {**vars(measures), "dataclass": dataclass}
+    exec(code, found)  # noqa: S102 - our own page
+    definition = Definition(("k",), "ds", (("spread", found["Spread"]("distance")),))
+    definition.check()
+    assert definition.columns == ["k", "ds", "spread", "spread__low", "spread__high"]
+
+
+def test_the_guides_configuration_makes_an_operator(tmp_path: Path) -> None:
+    (text,) = (text for text in blocks(page("guides/summary.md"), "text") if text.startswith("conn_id"))
+    (tmp_path / "aircraft.conf").write_text(text)
+    operator = summary_from_config(tmp_path / "aircraft.conf")
+    assert operator.task_id == "aircraft"
+    assert list(operator.measures) == ["flights_total", "miles_total", "last_origin", "flights_28d", "active_28d"]
+
+
+def test_the_guides_table_of_comparisons_is_whole() -> None:
+    named = re.findall(r"^\| `(\w+)` \|", page("guides/backfill.md"), re.MULTILINE)
+    assert set(COMPARING) <= set(named)
+
+
 # -- upserts
+
+
+def of_readme(operator: str) -> str:
+    """The README's snippet of an operator."""
+    (code,) = (
+        code
+        for code in blocks((ROOT / "README.md").read_text(encoding="utf-8"), "python")
+        if code.startswith(f"{operator}(")
+    )
+    return code
 
 
 def made(code: str, **names: Any) -> Any:
     """The operator that a snippet makes."""
     operators = {operator.__name__: operator for operator in OPERATORS}
-    return eval(code.strip(), {**operators, "check": check, **names})  # noqa: S307 - our own page
+    return eval(code.strip(), {**operators, **vars(measures), "check": check, **names})  # noqa: S307 - our own page
 
 
 @pytest.fixture
@@ -430,8 +484,8 @@ def upsert(table: str = "analytics.customers", conn_id: str = "warehouse", **arg
 
 
 def test_the_readmes_upsert_runs(customers: Warehouse) -> None:
-    _, code, _ = blocks((ROOT / "README.md").read_text(encoding="utf-8"), "python")
     row = {"customer_id": 1, "email": "a@example.com", "updated_at": "2024-01-01"}
+    code = of_readme("UpsertOperator")
     operator = made(code, changed_customers=lambda: iter([[row, {**row, "updated_at": "2024-01-02"}]]))
     summary = operator.execute({})
     assert (summary["inserted"], summary["duplicates"], summary["passed"]) == (1, 1, 1)

@@ -281,6 +281,36 @@ def test_compares_experiments_with_controls(warehouse: Warehouse, run_dag: RunDa
     ]
 
 
+def test_summarizes_every_aircraft_day_by_day(warehouse: Warehouse, run_dag: RunDag) -> None:
+    for day in (DAY, NEXT_DAY):
+        assert run_dag("dq_aircraft_summary", day).state == "success"
+    seen = "tailnum, flights_total, miles_total, first_seen, last_seen, days_since_last, flights_28d, active_28d"
+    scanned = f"""
+        SELECT tailnum, count(*), sum(distance), min(ds), max(ds), '{NEXT_DAY}' - max(ds),
+          count(*) FILTER (WHERE ds > date '{NEXT_DAY}' - 28),
+          count(DISTINCT ds) FILTER (WHERE ds > date '{NEXT_DAY}' - 28)
+        FROM raw.flights WHERE ds <= '{NEXT_DAY}' GROUP BY tailnum"""
+    with warehouse.connect() as connection:
+        kept = connection.execute(f"SELECT {seen} FROM analytics.aircraft_summary WHERE ds = '{NEXT_DAY}'").fetchall()
+        assert set(kept) == set(connection.execute(scanned).fetchall())
+    assert len(kept) > 2_500
+
+
+@pytest.mark.parametrize("dag_id", ["dq_backfill_daily_flights", "dq_backfill_on_many_workers"])
+def test_backfills_what_was_published_day_by_day(
+    dag_id: str, warehouse: Warehouse, run_dag: RunDag, outcome: Callable[[str, date], report.Outcome]
+) -> None:
+    outcome("dq_publish_daily_flights", DAY)
+    daily = rows(warehouse, "analytics.daily_flights")
+    assert run_dag(dag_id, DAY).state == "success"
+    with warehouse.connect() as connection:
+        days = "SELECT count(DISTINCT ds) FROM analytics.daily_flights"
+        assert connection.execute(days).fetchall() == [(365,)]
+        modes = connection.execute("SELECT DISTINCT mode FROM dataquality.publication").fetchall()
+    assert set(modes) == {("create",), ("overwrite",)}
+    assert set(daily) <= set(rows(warehouse, "analytics.daily_flights"))
+
+
 def test_every_example_is_tested() -> None:
     tested = {
         "dq_publish_daily_flights",
@@ -292,5 +322,8 @@ def test_every_example_is_tested() -> None:
         "anomaly_test_control_experiment",
         "upsert_customers",
         "redshift_customers",
+        "dq_aircraft_summary",
+        "dq_backfill_daily_flights",
+        "dq_backfill_on_many_workers",
     }
     assert {file.stem for file in examples.files() if file.suffix == ".py"} == tested

@@ -31,6 +31,7 @@ LAYERS = [
     ("results",),
     ("grammar", "stats"),
     ("checks", "spec", "dialects"),
+    ("measures",),
     ("experiments",),
     ("plans",),
     ("engine",),

@@ -1,5 +1,6 @@
--- One row per carrier and airport of departure. Every row belongs to the partition that the operator publishes.
-SELECT '{{ ds }}'::date AS ds,
+-- One row per day, carrier and airport of departure. Every row belongs to the partitions that the operator publishes:
+-- one in the daily run, several in a backfill.
+SELECT ds,
        carrier,
        origin,
        count(*) AS flights,
@@ -7,5 +8,6 @@ SELECT '{{ ds }}'::date AS ds,
        avg(dep_delay)::double precision AS dep_delay,
        sum(distance)::bigint AS distance
 FROM raw.flights
-WHERE ds = '{{ ds }}'::date
-GROUP BY carrier, origin
+WHERE {% if backfill %}ds BETWEEN '{{ start_date }}' AND '{{ end_date }}'{% else %}ds = '{{ ds }}'{% endif %}
+
+GROUP BY ds, carrier, origin

@@ -34,6 +34,7 @@ class RedshiftDouble:
         self.postgres = postgres
         self.s3_endpoint = s3_endpoint
         self.isolation = "serializable"
+        self.time_zone = "UTC"
         self.journal = Journal()
         self.port = 0
         self.password = secrets.token_hex(8)
@@ -159,8 +160,9 @@ class RedshiftDouble:
         self.journal.faults.clear()
 
     def reset(self) -> None:
-        """Forget statements and faults, count from one again, and isolate as serializable."""
+        """Forget statements and faults, count from one again, and isolate as serializable, in UTC."""
         self.clear()
         self.clear_faults()
         self.journal.count = 0
         self.isolation = "serializable"
+        self.time_zone = "UTC"

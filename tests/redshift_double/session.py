@@ -68,7 +68,8 @@ class Session:
                 return
             self.user, self.database = given["user"], given.get("database", given["user"])
             isolation = ISOLATION[self.double.isolation]
-            self.backend = await log_in(self.double.postgres.port, given, isolation, self.reader, self.writer)
+            settings = {"default_transaction_isolation": isolation, "TimeZone": self.double.time_zone}
+            self.backend = await log_in(self.double.postgres.port, given, settings, self.reader, self.writer)
             self._ready()
             while await self._batch():
                 pass

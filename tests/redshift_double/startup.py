@@ -22,7 +22,6 @@ _SETTINGS = {
     "standard_conforming_strings": "off",
     "escape_string_warning": "off",
     "DateStyle": "ISO",
-    "TimeZone": "UTC",
     "extra_float_digits": "0",
     "client_min_messages": "warning",
 }
@@ -54,14 +53,15 @@ async def read_startup(port: int, reader: asyncio.StreamReader, writer: asyncio.
 
 
 async def log_in(
-    port: int, given: dict[str, str], isolation: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-) -> Backend:
+    port: int, given: dict[str, str], settings: dict[str, str], reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+) -> Backend:  # fmt: skip
     """Ask for the password, and connect with it to the Postgres below.
 
+    :param settings: of the session
     :raises PostgresRefusedError: if Postgres does not let the user in
     """
-    settings = {**_SETTINGS, "default_transaction_isolation": isolation}
-    options = " ".join("-c " + f"{key}={value}".replace(" ", "\\ ") for key, value in settings.items())
+    options = " ".join("-c " + f"{key}={value}".replace(" ", "\\ ") for key, value in {**_SETTINGS, **settings}.items())
     startup = {key: value for key, value in given.items() if key in _KEPT} | {"options": options}
     writer.write(frame(b"R", _CLEAR_TEXT_PASSWORD))
     kind, password = await read_frame(reader)

@@ -1,35 +1,25 @@
-"""Whenever the process is killed, readers see the old rows or the new ones, and running it again ends in the new ones.
-
-A process that was killed after the reply to one statement cannot be told from one that was killed before it sent the
-next. So the moments are: before a statement is sent; and, if it commits something, while its reply is under way.
-"""
+"""Whenever it is killed, readers see the old rows or the new ones, and running it again ends in the new ones."""
 
 from __future__ import annotations
 
-import contextlib
 import os
-import re
-import signal
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import psycopg
 import pytest
 from airflow.providers.common.compat.sdk import AirflowException
-from airflow.providers.postgres.hooks import postgres as hooks
 from reliability import lab
+from reliability.killing import PUBLICATION, Death, counts_statements, die, points, shape
 from reliability.lab import PARTITIONED, PLAIN, REFERENCED, Process, operator, select
 
 from airflow_dataquality.checks import check
 from airflow_dataquality.demo.postgres import EmbeddedPostgres
 from airflow_dataquality.operators.stage_check_exchange import StageCheckExchangeOperator
 
-pytestmark = pytest.mark.skipif(
-    not getattr(hooks, "USE_PSYCOPG3", False),
-    reason="it counts what psycopg 3 sends, which Airflow's hook uses since 3.1, with SQLAlchemy 2",
-)
+pytestmark = counts_statements
 
 WORKERS = 2
 SECOND, THIRD = {"day": "2024-01-02"}, {"day": "2024-01-03"}
@@ -95,10 +85,10 @@ def test_killed_at_every_statement(
     statements = done[0]["statements"]
     assert {number for number, moment in deaths if moment == "before"} == set(range(1, len(statements) + 1))
     assert "COMMIT" in deaths.values()
-    assert any(map(_PUBLICATION.match, statements)) == (load.mode is not None)
+    assert any(map(PUBLICATION.match, statements)) == (load.mode is not None)
     published = {(number, moment) for answer in done for number, moment, _, published in answer["deaths"] if published}
     assert bool(published) == (load.mode is not None), "a process that is killed after COMMIT has published"
-    record_property("killed", {"points": len(deaths), "statements": [_shape(sql) for sql in deaths.values()]})
+    record_property("killed", {"points": len(deaths), "statements": [shape(sql) for sql in deaths.values()]})
 
 
 def _worker(load: Load, uri: str, worker: int, scratch: Path) -> dict[str, Any]:
@@ -109,11 +99,11 @@ def _worker(load: Load, uri: str, worker: int, scratch: Path) -> dict[str, Any]:
     with psycopg.connect(uri, autocommit=True) as connection:
         expected = _Expected.of(connection, load)
         lab.reset(connection, load.given, ledger=load.mode != "create")
-        statements = _die(load.operator(), 0, "never", diary).sent
-        for number, moment in _points(statements)[worker::WORKERS]:
+        statements = die(load.operator(), 0, "never", diary).sent
+        for number, moment in points(statements)[worker::WORKERS]:
             lab.await_alone(connection)
             lab.reset(connection, load.given, ledger=load.mode != "create")
-            death = _die(load.operator(), number, moment, diary)
+            death = die(load.operator(), number, moment, diary)
             lab.await_alone(connection)
             assert not death.survived, (
                 f"it sends another number of statements each time: {len(statements)}, {death.sent}"
@@ -123,17 +113,6 @@ def _worker(load: Load, uri: str, worker: int, scratch: Path) -> dict[str, Any]:
             _converged(connection, expected)
             deaths.append((number, moment, death.last, published))
     return {"statements": statements, "deaths": deaths}
-
-
-def _points(statements: list[str]) -> list[tuple[int, str]]:
-    """Where to kill. A reply that does not arrive matters only if something is committed by then."""
-    points, inside = [], False
-    for number, sql in enumerate(statements, 1):
-        points.append((number, "before"))
-        if (not inside and not sql.strip().startswith(_READS)) or sql == "COMMIT":
-            points.append((number, "sent"))
-        inside = sql.startswith("BEGIN") or (inside and sql not in ("COMMIT", "ROLLBACK"))
-    return points
 
 
 @dataclass(frozen=True)
@@ -162,7 +141,7 @@ class _Expected:
         return cls(load, old, new, after)
 
 
-def _readers_see_old_or_new(connection: psycopg.Connection[Any], expected: _Expected, death: _Death) -> bool:
+def _readers_see_old_or_new(connection: psycopg.Connection[Any], expected: _Expected, death: Death) -> bool:
     """After the kill: whether it was published."""
     seen = lab.orders(connection)
     published = lab.publications(connection)
@@ -185,74 +164,3 @@ def _converged(connection: psycopg.Connection[Any], expected: _Expected) -> None
     assert lab.definitions(connection) == expected.definitions
     assert tuple(lab.beside(connection).values()) == expected.load.kept
     assert lab.advisory_locks(connection) == 0
-
-
-@dataclass(frozen=True)
-class _Death:
-    """How a process ended.
-
-    :param sent: the statements that it sent, the last of them perhaps not
-    """
-
-    moment: str
-    sent: list[str]
-    survived: bool
-
-    @property
-    def last(self) -> str:
-        return self.sent[-1]
-
-    @property
-    def committed(self) -> bool | None:
-        """Whether it committed the exchange; None if only the server can know."""
-        recorded = next((n for n, sql in enumerate(self.sent) if _PUBLICATION.match(sql)), None)
-        if recorded is None or "COMMIT" not in self.sent[recorded:]:
-            return False
-        commit = self.sent.index("COMMIT", recorded)
-        if commit < len(self.sent) - 1:
-            return True
-        return None if self.moment == "sent" else False
-
-
-_READS = ("SELECT", "WITH", "EXECUTE", "EXPLAIN", "PREPARE", "SET", "BEGIN")
-_PUBLICATION = re.compile(r'INSERT INTO "?dataquality"?\."?publication"?')
-
-
-def _die(operator: StageCheckExchangeOperator, number: int, moment: str, diary: Path) -> _Death:
-    """Run the operator in a process that kills itself at its statement of this number."""
-    diary.write_text("")
-    process = Process(lambda: _live_until(operator, number, moment, diary))
-    survived = process.join() is not None
-    return _Death(moment, diary.read_text().split("\0")[:-1], survived)
-
-
-def _live_until(operator: StageCheckExchangeOperator, number: int, moment: str, diary: Path) -> str:
-    execute = psycopg.Cursor.execute
-    journal = os.open(diary, os.O_WRONLY | os.O_APPEND)
-    count = 0
-
-    def counting(cursor: Any, query: str, *arguments: Any, **options: Any) -> Any:
-        nonlocal count
-        count += 1
-        os.write(journal, f"{query}\0".encode())
-        if count == number:
-            if moment == "sent":
-                cursor.connection.pgconn.send_query(query.encode())
-                cursor.connection.pgconn.flush()
-            _perish()
-        return execute(cursor, query, *arguments, **options)
-
-    psycopg.Cursor.execute = counting  # type: ignore[method-assign,assignment]
-    with contextlib.suppress(AirflowException):  # as a rejected load ends
-        operator.execute({})
-    return "survived"
-
-
-def _perish() -> NoReturn:
-    os.kill(os.getpid(), signal.SIGKILL)
-    raise AssertionError
-
-
-def _shape(sql: str) -> str:
-    """A statement without the values and names in it that differ from run to run."""
-    return re.sub(r"E?'(?:[^']|'')*'|[0-9a-f]{12}|\b\d+\b", "?", sql)
