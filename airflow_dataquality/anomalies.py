@@ -17,12 +17,11 @@ from airflow_dataquality.engine.groups import groupable
 from airflow_dataquality.engine.history import SOURCES, Past, Recorded
 from airflow_dataquality.engine.ledger import Ledger
 from airflow_dataquality.engine.measure import measure
-from airflow_dataquality.engine.said import said
 from airflow_dataquality.engine.session import Session
 from airflow_dataquality.engine.statistics import by_list
 from airflow_dataquality.engine.timeline import Timeline
 from airflow_dataquality.errors import DataQualityError, SpecError, TableError, did_you_mean
-from airflow_dataquality.hooks.session import open_session
+from airflow_dataquality.hooks.connections import connected
 from airflow_dataquality.model import Check, Column, Metric, Partition, Scalar
 from airflow_dataquality.operators._table import place
 
@@ -80,9 +79,9 @@ def opened(where: Place, *, create: bool = False) -> Iterator[Opened]:
     :raises DataQualityError: if there is no such connection, table or column, or no ledger where one is needed
     """
     with ExitStack() as stack:
-        session = _connected(stack, where.conn_id)
+        session: Session = stack.enter_context(connected(where.conn_id))
         what, columns = _located(session, where)
-        other = session if where.ledger_conn_id is None else _connected(stack, where.ledger_conn_id)
+        other = session if where.ledger_conn_id is None else stack.enter_context(connected(where.ledger_conn_id))
         ledger = Ledger(other, where.ledger_schema)
         if create or other.columns(ledger.table("ledger_version")):
             ledger.ensure()
@@ -92,20 +91,6 @@ def opened(where: Place, *, create: bool = False) -> Iterator[Opened]:
         if where.history == "ledger":
             raise DataQualityError(missing, hint="name its schema with --ledger-schema, or read the table")
         yield Opened(session, None, what, columns, [f"{missing}: the past is what the table holds now"])
-
-
-def _connected(stack: ExitStack, conn_id: str) -> Session:
-    from airflow.providers.common.compat.sdk import BaseHook
-
-    try:
-        connection: Any = BaseHook.get_connection(conn_id)
-        return stack.enter_context(open_session(connection.get_hook()))
-    except DataQualityError:
-        raise
-    except Exception as error:
-        raise DataQualityError(
-            f"connection {conn_id!r} cannot be used: {said(error)}", hint="name a database's connection: --conn-id"
-        ) from error
 
 
 def _located(session: Session, where: Place) -> tuple[Partition, Sequence[Column]]:

@@ -25,6 +25,7 @@ def check(
     dimension: str | None = None,
     condition: Mapping[str, Any] | None = None,
     baseline: Any = None,
+    monitor: Mapping[str, Any] | None = None,
     **arguments: Any,
 ) -> Check:
     """Make a check: a metric of the vocabulary and the condition its value must meet.
@@ -38,6 +39,7 @@ def check(
     :param dimension: completeness, consistency, freshness, uniqueness, validity or volume
     :param condition: the comparisons as a dict, instead of as arguments
     :param baseline: compute the interval from the metric's past, instead of a condition: see :func:`anomaly`
+    :param monitor: who is told when it fails, in Datadog: ``{"notify": "@pagerduty-data", "renotify": 60}``
     :param arguments: the comparisons ``equal_to``, ``greater_than``, ``geq_to``, ``less_than``, ``leq_to`` and
         ``tolerance`` (in percent), and the parameters of the check itself (``values``, ``pattern``, ``q``, ``sql`` …)
     :raises SpecError: if the check can never work
@@ -55,7 +57,7 @@ def check(
     for key in arguments:
         if key not in CONDITION:
             known = (*CONDITION, *params_of(kind), "name", "severity", "partition_clause", "description",
-                     "dimension", "condition", "baseline")  # fmt: skip
+                     "dimension", "condition", "baseline", "monitor")  # fmt: skip
             raise SpecError(f"{where}: unknown argument {key!r}", hint=did_you_mean(key, known))
     if condition is not None and arguments:
         raise SpecError(f"{where}: both condition= and {', '.join(arguments)}", hint="give the comparisons once")
@@ -71,6 +73,7 @@ def check(
         partition_clause=partition_clause,
         description=description,
         dimension=dimension,
+        monitor=monitor,
     )
 
 

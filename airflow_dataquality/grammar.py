@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from airflow_dataquality.baseline import baseline as read_baseline
 from airflow_dataquality.errors import SpecError, did_you_mean
 from airflow_dataquality.model import Baseline, Check, FailOn, Interval, Metric, Severity
+from airflow_dataquality.monitor import monitor as read_monitor
 from airflow_dataquality.vocabulary import DIMENSIONS, KINDS, WRITABLE, Kind, Takes
 
 PERCENT = Decimal("0.01")
@@ -38,6 +39,7 @@ def build(
     partition_clause: str | None = None,
     description: str | None = None,
     dimension: str | None = None,
+    monitor: Any = None,
 ) -> Check:
     """Make a check of its parts, refusing what can never work.
 
@@ -45,6 +47,7 @@ def build(
     :param columns: a column, several, or None
     :param where: what to call the place in an error
     :param baseline: from which the interval is computed, instead of a condition
+    :param monitor: who is told when it fails
     :raises SpecError: naming the place, the mistake and the candidates
     """
     kind = kind_of(word, where)
@@ -64,6 +67,7 @@ def build(
         dimension=dimension or kind.dimension,
         source=where,
         named=name is not None,
+        monitor=read_monitor(monitor, where),
     )
 
 

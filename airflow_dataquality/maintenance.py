@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
 from datetime import timedelta
 from typing import Any
 
@@ -14,7 +13,7 @@ from airflow_dataquality.engine.settings import Settings
 from airflow_dataquality.engine.source import Select
 from airflow_dataquality.engine.target import locate
 from airflow_dataquality.errors import TableError
-from airflow_dataquality.hooks.session import DbApiSession, open_exchange
+from airflow_dataquality.hooks.connections import connected
 from airflow_dataquality.model import Partition, Scalar, Table
 
 
@@ -30,7 +29,7 @@ def sweep(
     :param schema: look in this schema only
     :returns: the tables dropped, or with ``dry_run`` those that would be
     """
-    with _session(conn_id) as session:
+    with connected(conn_id, publishing=True) as session:
         return [str(table) for table in staging.sweep(session, schema, ttl=ttl, dry_run=dry_run)]
 
 
@@ -50,7 +49,7 @@ def rollback(
     :returns: the publication's summary, and ``from``: the table that held the rows
     :raises TableError: if no previous version is kept
     """
-    with _session(conn_id) as session:
+    with connected(conn_id, publishing=True) as session:
         target = locate(session, Table.parse(table, session.dialect.fold))
         columns = session.columns(target.table)
         key = canonical_key(session, partition or {}, columns)
@@ -75,10 +74,3 @@ def rollback(
         outcome = publish(session, Ledger(session, ledger_schema), load, Run())
         staging.drop(session, newest)
         return {**outcome.as_dict(), "from": str(newest)}
-
-
-def _session(conn_id: str) -> AbstractContextManager[DbApiSession]:
-    from airflow.providers.common.compat.sdk import BaseHook
-
-    connection: Any = BaseHook.get_connection(conn_id)
-    return open_exchange(connection.get_hook())

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_dataquality.baseline import Baseline as Baseline  # noqa: PLC0414 - as below
 from airflow_dataquality.errors import SpecError
 from airflow_dataquality.interval import Interval as Interval  # noqa: PLC0414 - one of the words, and exported as such
+from airflow_dataquality.monitor import Monitor
 
 if TYPE_CHECKING:
     from airflow_dataquality.formula import Formula
@@ -211,6 +212,7 @@ class Check:
     :param folds: its columns are bare SQL identifiers, which the database folds, not exact names
     :param null_is_zero: a NULL counts as 0, as in Airflow's SQLColumnCheckOperator
     :param implied: made by the package, so that it counts only when it fails
+    :param monitor: who is told when it fails
     """
 
     name: str
@@ -224,6 +226,7 @@ class Check:
     folds: bool = field(default=False, compare=False)
     null_is_zero: bool = field(default=False, compare=False)
     implied: bool = field(default=False, compare=False)
+    monitor: Monitor | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)

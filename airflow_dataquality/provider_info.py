@@ -6,6 +6,53 @@ from typing import Any
 
 INTEGRATION = "Data Quality"
 
+_TEXT = {"type": ["string", "null"]}
+_DATADOG = {
+    "connection-type": "dq_datadog",
+    "hook-class-name": "airflow_dataquality.hooks.datadog.DatadogMetricsHook",
+    "hook-name": "Datadog (data quality metrics)",
+    "ui-field-behaviour": {
+        "hidden-fields": ["schema", "login"],
+        "relabeling": {"host": "DogStatsD host", "port": "DogStatsD port", "password": "API key"},
+        "placeholders": {"host": "localhost; empty for the API", "port": "8125", "password": "without a host"},
+    },
+    "conn-fields": {
+        "socket": {"label": "DogStatsD socket", "description": "Instead of a host: a Unix socket", "schema": _TEXT},
+        "site": {"label": "Datadog site", "description": "datadoghq.com, datadoghq.eu …", "schema": _TEXT},
+        "api_url": {"label": "API address", "description": "Instead of a site: of a proxy", "schema": _TEXT},
+    },
+}
+_OPTIONS = {
+    "default_deferrable": {
+        "description": "Whether sensors wait in the triggerer; False where there is none.",
+        "version_added": None,
+        "type": "boolean",
+        "example": None,
+        "default": "True",
+    },
+    "datadog_conn_id": {
+        "description": "Connection of type dq_datadog for the metrics of all operators that name none.",
+        "version_added": None,
+        "type": "string",
+        "example": "datadog",
+        "default": "",
+    },
+    "env": {
+        "description": "The tag env of all metrics, events and service checks.",
+        "version_added": None,
+        "type": "string",
+        "example": "prod",
+        "default": "",
+    },
+    "max_tag_values": {
+        "description": "How many values of a tag one task may send; the others become 'other'.",
+        "version_added": None,
+        "type": "integer",
+        "example": None,
+        "default": "100",
+    },
+}
+
 
 def get_provider_info() -> dict[str, Any]:
     """Describe the provider, in the terms of Airflow's ``provider_info.schema.json``."""
@@ -32,11 +79,26 @@ def get_provider_info() -> dict[str, Any]:
                 ],
             }
         ],
+        "sensors": [
+            {
+                "integration-name": INTEGRATION,
+                "python-modules": ["airflow_dataquality.sensors.partition"],
+            }
+        ],
+        "triggers": [
+            {
+                "integration-name": INTEGRATION,
+                "python-modules": ["airflow_dataquality.triggers.partition"],
+            }
+        ],
         "hooks": [
             {
                 "integration-name": INTEGRATION,
-                "python-modules": ["airflow_dataquality.hooks.session"],
+                "python-modules": ["airflow_dataquality.hooks.datadog", "airflow_dataquality.hooks.session"],
             }
         ],
+        "connection-types": [_DATADOG],
+        "notifications": ["airflow_dataquality.notifications.datadog.DatadogNotifier"],
+        "config": {"airflow_dataquality": {"description": "Settings of airflow_dataquality.", "options": _OPTIONS}},
         "cli": ["airflow_dataquality.cli.get_dq_commands"],
     }

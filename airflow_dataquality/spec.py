@@ -22,7 +22,7 @@ from airflow_dataquality.model import Check
 # `id` and `previous_name` exist in Airflow's grammar to follow a renamed rule. History here belongs to
 # (table, check name), so they are read and have no effect.
 RULE = ("name", "check", "column", "condition", "baseline", "severity", "partition_clause", "description",
-        "dimension", "id", "previous_name")  # fmt: skip
+        "dimension", "monitor", "id", "previous_name")  # fmt: skip
 COLUMN_CHECKS = {
     "null_check": "null_count",
     "distinct_check": "distinct_count",
@@ -131,14 +131,19 @@ def _read_rules(data: Mapping[str, Any], where: str) -> list[Check]:
     rules = data["rules"]
     if not isinstance(rules, Sequence) or isinstance(rules, str):
         raise SpecError(f"{where}: `rules` is not a list", hint="write one `- check: …` for each rule")
-    checks = []
-    for index, rule in enumerate(rules):
-        place = f"{where}: rules[{index}]"
-        if not isinstance(rule, Mapping):
-            raise SpecError(f"{place}: {rule!r} is not a rule", hint='a rule is {"check": …, "condition": …}')
-        name = rule.get("name")
-        checks.append(_check_from_rule(rule, f"{place} ({name})" if name else place))
-    return checks
+    return [rule_of(rule, f"{where}: rules[{index}]") for index, rule in enumerate(rules)]
+
+
+def rule_of(rule: Any, where: str) -> Check:
+    """The check of one rule.
+
+    :param where: what to call the place in an error, which begins with it
+    :raises SpecError: naming the place, the mistake and the candidates
+    """
+    if not isinstance(rule, Mapping):
+        raise SpecError(f"{where}: {rule!r} is not a rule", hint='a rule is {"check": …, "condition": …}')
+    name = rule.get("name")
+    return _check_from_rule(rule, f"{where} ({name})" if name else where)
 
 
 def _check_from_rule(rule: Mapping[str, Any], where: str) -> Check:
@@ -167,6 +172,7 @@ def _check_from_rule(rule: Mapping[str, Any], where: str) -> Check:
         partition_clause=fields.get("partition_clause"),
         description=fields.get("description"),
         dimension=fields.get("dimension"),
+        monitor=fields.get("monitor"),
     )
 
 

@@ -1,4 +1,4 @@
-"""Fill the pages with what the code says: checks, ledger, commands, errors.
+"""Fill the pages with what the code says: checks, ledger, metrics, commands, errors.
 
 A page holds a marker, ``<!-- generated: checks -->``, and MkDocs calls :func:`on_page_markdown` for each page.
 The tests call the same functions.
@@ -16,6 +16,7 @@ import yaml
 from airflow_dataquality import errors
 from airflow_dataquality.engine.tables import TABLES
 from airflow_dataquality.grammar import params_of
+from airflow_dataquality.telemetry import CATALOGUE, COMMON
 from airflow_dataquality.vocabulary import KINDS, WRITABLE, Family, Kind, Takes
 
 EXAMPLES: dict[str, dict[str, Any]] = {
@@ -166,7 +167,20 @@ def error_tree() -> str:
     return f"```text\n{textwrap.dedent(tree)}\n```\n\n{closing.strip()}"
 
 
-GENERATED: dict[str, Callable[[], str]] = {"checks": checks, "ledger": ledger, "cli": cli, "errors": error_tree}
+def metrics() -> str:
+    """Every metric of the catalogue."""
+    common = ", ".join(f"`{tag}`" for tag in COMMON)
+    rows = [
+        f"| `{name}` | {known.kind} | {known.unit} | {known.meaning} | {', '.join(f'`{tag}`' for tag in known.tags)} |"
+        for name, known in CATALOGUE.items()
+    ]
+    head = f"Each has the tags {common}, where they are known, and those in the last column."
+    return "\n".join([head, "", "| metric | kind | unit | meaning | tags |", "|---|---|---|---|---|", *rows])
+
+
+GENERATED: dict[str, Callable[[], str]] = {
+    "checks": checks, "ledger": ledger, "cli": cli, "errors": error_tree, "metrics": metrics,
+}  # fmt: skip
 
 _MARKER = re.compile(r"<!-- generated: (\w+) -->")
 

@@ -22,6 +22,7 @@ from airflow.providers.common.compat.sdk import AirflowException
 from airflow_dataquality import errors, examples, maintenance, measures
 from airflow_dataquality.baseline import Baseline
 from airflow_dataquality.checks import anomaly, check
+from airflow_dataquality.cli import get_dq_commands
 from airflow_dataquality.demo import dags
 from airflow_dataquality.dialects import dialect_for
 from airflow_dataquality.engine.compare import COMPARING
@@ -36,6 +37,12 @@ from airflow_dataquality.operators.table_statistics import TableStatisticsOperat
 from airflow_dataquality.operators.upsert import UpsertOperator
 from airflow_dataquality.operators.zscore_anomaly import ZScoreAnomalyOperator
 from airflow_dataquality.plans.summary import Definition
+from airflow_dataquality.sensors.partition import (
+    PartitionSensor,
+    RedshiftExternalPartitionSensor,
+    S3PartitionSensor,
+    wait_for,
+)
 from airflow_dataquality.spec import checks_from
 from airflow_dataquality.vocabulary import KINDS, WRITABLE
 from support import Warehouse
@@ -124,6 +131,13 @@ def test_every_argument_of_an_operator_is_documented(operator: type) -> None:
     assert f"::: {operator.__module__}.{operator.__name__}" in page("reference/operators.md")
 
 
+@pytest.mark.parametrize("sensor", [PartitionSensor, RedshiftExternalPartitionSensor, S3PartitionSensor, wait_for])
+def test_every_argument_of_a_sensor_is_documented(sensor: Any) -> None:
+    documented = set(re.findall(r":param (\w+):", sensor.__doc__))
+    assert set(inspect.signature(sensor).parameters) - {"self", "kwargs"} == documented
+    assert f"::: {sensor.__module__}.{sensor.__name__}" in page("reference/sensors.md")
+
+
 def test_every_argument_of_a_check_is_documented() -> None:
     for function in (check, anomaly):
         documented = set(re.findall(r":param (\w+):", function.__doc__ or ""))
@@ -132,8 +146,12 @@ def test_every_argument_of_a_check_is_documented() -> None:
 
 def test_every_command_and_error_has_an_entry(hooks: ModuleType) -> None:
     commands = hooks.on_page_markdown(page("reference/cli.md"))
-    for command in ("sweep", "rollback", "examples", "backtest", "mark", "plot"):
-        assert f"## `airflow dq {command}`" in commands
+    for command in (command for group in get_dq_commands() for command in group.subcommands):
+        _, _, entry = commands.partition(f"## `airflow dq {command.name}`\n\n{command.help}.")
+        entry, _, _ = entry.partition("\n## ")
+        assert entry, command.name
+        for argument in command.args:
+            assert f"| {hooks._flags(argument)} | {argument.kwargs['help']} |" in entry
     tree = hooks.on_page_markdown(page("reference/errors.md"))
     for name, error in vars(errors).items():
         if isinstance(error, type) and issubclass(error, errors.DataQualityError):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import os
+import threading
+import time
 from collections.abc import Callable, Iterator
 from datetime import date, datetime
 from pathlib import Path
@@ -12,15 +14,18 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
+from metrics.lab import udp_agent
 
 from airflow_dataquality import examples, maintenance
 from airflow_dataquality.demo import flights, report
 from airflow_dataquality.demo.postgres import EmbeddedPostgres
+from asset_runs import states, triggered, triggers_as_here, unpause
 from support import Warehouse
 
 if TYPE_CHECKING:
     from redshift_double import RedshiftWarehouse
 
+EXAMPLE_DAGS = Path(__file__).parent.parent / "example_dags"
 PAGES = Path(__file__).parent.parent / "docs" / "pages"
 DAY = date(2013, 2, 8)
 NEXT_DAY = date(2013, 2, 9)
@@ -311,11 +316,92 @@ def test_backfills_what_was_published_day_by_day(
     assert set(daily) <= set(rows(warehouse, "analytics.daily_flights"))
 
 
+@triggers_as_here
+def test_a_consumer_is_skipped_until_the_score_is_high_enough(warehouse: Warehouse, run_dag: RunDag) -> None:
+    run_dag("dq_publish_scored_flights", date(2013, 2, 6))
+    unpause("dq_gated_consumer")
+    assert returned(run_dag("dq_publish_scored_flights", DAY), "publish_daily_flights")["score"] < 0.95
+    (run,) = triggered("dq_gated_consumer", str(EXAMPLE_DAGS))
+    assert states(run) == {"require_score": "success", "report": "skipped"}
+    calm = run_dag("dq_publish_scored_flights", date(2013, 2, 7))
+    assert returned(calm, "publish_daily_flights")["score"] == 1
+    (run,) = triggered("dq_gated_consumer", str(EXAMPLE_DAGS))
+    assert states(run) == {"require_score": "success", "report": "success"}
+    assert rows(warehouse, "analytics.flights_report") == [("(3,2763)",)]
+
+
+def test_says_in_datadog_what_was_published(
+    warehouse: Warehouse, run_dag: RunDag, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent = udp_agent()
+    monkeypatch.setenv("AIRFLOW_CONN_DATADOG", json.dumps(agent.connection))
+    with agent.socket:
+        assert run_dag("dq_metrics_in_datadog", date(2013, 2, 7)).state == "success"
+        heard = agent.heard()
+        tags = {"dag": "dq_metrics_in_datadog", "table": "analytics.daily_flights", "grain": "day"}
+        assert heard.value("rows.published", task="publish_daily_flights", **tags) == 32
+        assert heard.value("check.status", task="check_cancellations", check="cancelled_share", **tags) == 0
+        assert heard.events == []
+        assert run_dag("dq_metrics_in_datadog", DAY).state == "failed"  # the blizzard
+        heard = agent.heard()
+        assert heard.value("check.status", task="check_cancellations", **tags) == 2
+        assert [event.count("team:flights") for event in heard.events] == [0, 1]  # the operator's, and the notifier's
+        assert all("cancelled_share" in event for event in heard.events)
+
+
+@triggers_as_here
+def test_everything_together(warehouse: Warehouse, run_dag: RunDag) -> None:
+    first = run_dag("dq_everything_together", date(2013, 2, 6))
+    assert states(first) == dict.fromkeys(("wait", "publish", "summarize"), "success")
+    unpause("dq_airline_report")
+    assert run_dag("dq_everything_together", date(2013, 2, 7)).state == "success"
+    (report_run,) = triggered("dq_airline_report", str(EXAMPLE_DAGS))
+    assert states(report_run) == {"require_score": "success", "report": "success"}
+    expected = "(SELECT carrier, count(*) FROM raw.flights WHERE ds IN ('2013-02-06', '2013-02-07') GROUP BY 1)"
+    assert rows(warehouse, "analytics.airline_report") == rows(warehouse, expected)
+    with warehouse.connect() as connection:
+        connection.execute("UPDATE raw.flights SET carrier = NULL WHERE ds = '2013-02-08' AND carrier = 'AA'")
+    blocked = run_dag("dq_everything_together", DAY)
+    assert states(blocked) == {"wait": "success", "publish": "failed", "summarize": "upstream_failed"}
+    assert triggered("dq_airline_report", str(EXAMPLE_DAGS)) == [], "what is blocked runs nobody"
+
+
+def test_waits_until_the_day_is_published(warehouse: Warehouse, run_dag: RunDag) -> None:
+    """Deferred; the day is published while the trigger looks for it."""
+    run_dag("dq_publish_daily_flights", date(2013, 2, 7))
+    looks = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%PARTITION BY table_schema%' AND state = 'idle'"
+    publication = """
+        INSERT INTO dataquality.publication
+          (run_uid, table_schema, table_name, partition, mode, rows, score, published_at)
+        VALUES ('other', 'analytics', 'daily_flights', '{"ds": "2013-02-08"}', 'overwrite', 930, 1, now())"""
+
+    def publish() -> None:
+        until = time.monotonic() + 60
+        with warehouse.connect() as connection, connection.transaction():
+            connection.execute("INSERT INTO analytics.daily_flights SELECT * FROM analytics.daily_flights")
+            connection.execute("UPDATE analytics.daily_flights SET ds = '2013-02-08'")
+            while connection.execute(looks).fetchone() == (0,) and time.monotonic() < until:
+                connection.execute("SELECT pg_stat_clear_snapshot()")
+                time.sleep(0.05)
+            connection.execute(publication)
+
+    publisher = threading.Thread(target=publish)
+    publisher.start()
+    run = run_dag("dq_wait_for_partitions", DAY)
+    publisher.join()
+    assert run.state == "success"
+    (found,) = returned(run, "wait_for_daily_flights")  # type: ignore[misc]
+    assert (found["partition"], found["run_uid"]) == ("analytics.daily_flights/ds=2013-02-08", "other")  # type: ignore[index]
+    assert len(rows(warehouse, "analytics.flights_per_origin")) == 3
+
+
 def test_every_example_is_tested() -> None:
     tested = {
         "dq_publish_daily_flights",
         "dq_publish_corrupted_batch",
         "dq_publish_from_yaml",
+        "dq_gated_consumer",
+        "dq_everything_together",
         "dq_check_existing_table",
         "dq_anomalies_flights",
         "dq_publish_only_normal_days",
@@ -325,5 +411,7 @@ def test_every_example_is_tested() -> None:
         "dq_aircraft_summary",
         "dq_backfill_daily_flights",
         "dq_backfill_on_many_workers",
+        "dq_metrics_in_datadog",
+        "dq_wait_for_partitions",
     }
     assert {file.stem for file in examples.files() if file.suffix == ".py"} == tested

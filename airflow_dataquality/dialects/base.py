@@ -10,6 +10,7 @@ from airflow_dataquality.dialects.ledger import LedgerSql
 from airflow_dataquality.dialects.source import SourceSql
 from airflow_dataquality.dialects.summary import SummarySql
 from airflow_dataquality.dialects.upsert import UpsertSql
+from airflow_dataquality.dialects.waiting import WaitingSql
 from airflow_dataquality.model import Column, Partition, Scalar, Table
 
 _CATEGORIES = {
@@ -20,7 +21,7 @@ _CATEGORIES = {
 }
 
 
-class Dialect(LedgerSql, ComparisonSql, SourceSql, SummarySql, UpsertSql):
+class Dialect(LedgerSql, ComparisonSql, SourceSql, SummarySql, UpsertSql, WaitingSql):
     """What standard SQL agrees on. A subclass is its difference, with a documentation link beside each oddity."""
 
     name = "ansi"

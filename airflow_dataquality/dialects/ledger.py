@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -121,6 +122,38 @@ class LedgerSql(Names):
             f"SELECT {self.identifiers(columns)} FROM {self.table(ledger)} "
             f"WHERE {where} ORDER BY {self.identifier('published_at')}"
         )
+
+    def newest(
+        self, ledger: Table, columns: Sequence[str], clock: str, most: int, where: Mapping[str, Any],
+        partition_column: str | None = None,
+    ) -> str:  # fmt: skip
+        """A query for the newest rows of one of the ledger's tables.
+
+        :param clock: the column that says when
+        :param where: column and value
+        :param partition_column: of partitions by this column alone, the last of them first
+        """
+        terms = [self.rows_of(Partition(ledger, tuple(where.items()))) or "1 = 1"]
+        partition, when = self.identifier("partition"), self.identifier(clock)
+        order = f"{when} DESC"
+        if partition_column is not None:
+            start = json.dumps({partition_column: 0}, ensure_ascii=False).removesuffix("0}")
+            terms.append(f"SUBSTR({partition}, 1, {len(start):d}) = {self.text(start)}")
+            order = f"{partition} DESC, {order}"
+        return (
+            f"SELECT {self.identifiers([*columns, clock])} FROM {self.table(ledger)} "
+            f"WHERE {' AND '.join(terms)} ORDER BY {order} LIMIT {most:d}"
+        )
+
+    def tables_known(self, ledgers: Iterable[Table]) -> str:
+        """A query for the tables of which one of the ledger's tables holds something."""
+        named = self.identifiers(["table_schema", "table_name"])
+        return " UNION ".join(f"SELECT DISTINCT {named} FROM {self.table(ledger)}" for ledger in ledgers)
+
+    def checks_known(self, ledger: Table, table: Table) -> str:
+        """A query for the names of the checks of which results of a table are held."""
+        where = self.rows_of(Partition(table, (("table_schema", table.schema), ("table_name", table.name))))
+        return f"SELECT DISTINCT {self.identifier('check_name')} FROM {self.table(ledger)} WHERE {where}"
 
     def staged_chunks(self, ledger: Table, backfill: str) -> str:
         """A query for the chunks of a backfill: number and rows."""

@@ -37,6 +37,7 @@ class Postgres(CatalogSql, PostgresSummarySql, PostgresUpsertSql, ExchangeSql, D
     begin_read = "BEGIN READ ONLY"
     types: Mapping[str, str] = {**Dialect.types, "text": "TEXT", "long": "TEXT", "time": "TIMESTAMP WITH TIME ZONE"}
     now = "clock_timestamp()"  # CURRENT_TIMESTAMP is when the transaction began
+    age = "EXTRACT(EPOCH FROM clock_timestamp() - {moment})"
     ledger_indexes = True
     # A run measures thousands of numbers: one row for all of them arrives in half the time.
     measured_together = (

@@ -11,13 +11,14 @@ from airflow_dataquality.dialects.postgres import Postgres
 from airflow_dataquality.dialects.redshift_staging import StagingSql
 from airflow_dataquality.dialects.redshift_summary import RedshiftSummarySql
 from airflow_dataquality.dialects.redshift_upsert import RedshiftUpsertSql
+from airflow_dataquality.dialects.redshift_waiting import RedshiftWaitingSql
 from airflow_dataquality.model import Column
 
 # https://docs.aws.amazon.com/redshift/latest/dg/r_SVV_TABLE_INFO.html: tables without rows are not in it.
 _HEALTH = 'SELECT {column} FROM svv_table_info WHERE "schema" = {schema} AND "table" = {name}'
 
 
-class Redshift(RedshiftSummarySql, RedshiftUpsertSql, StagingSql, Postgres):
+class Redshift(RedshiftSummarySql, RedshiftUpsertSql, RedshiftWaitingSql, StagingSql, Postgres):
     """Redshift is Postgres 8.0 at its head, and a column store below."""
 
     name = "redshift"

@@ -54,6 +54,7 @@ class Sqlite(SqliteUpsertSql, Dialect):
     }
 
     types: Mapping[str, str] = {**Dialect.types, "text": "TEXT"}
+    age = "(JULIANDAY('now') - JULIANDAY({moment})) * 86400.0"
     ledger_indexes = True
 
     def ledger_table(self, schema: str, name: str) -> Table:

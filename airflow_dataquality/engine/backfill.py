@@ -16,6 +16,7 @@ from typing import Any
 
 from airflow_dataquality.engine import staging
 from airflow_dataquality.engine.checking import Checking, explained
+from airflow_dataquality.engine.clock import STAGING
 from airflow_dataquality.engine.columns import Shape, canonical_values, shape_of
 from airflow_dataquality.engine.judge import resolve
 from airflow_dataquality.engine.ledger import Ledger, Run
@@ -246,8 +247,11 @@ def stage_chunk(at: Connected, job: Job, chunk: Chunk) -> int:
     :raises TableError: with the database's words
     :raises ChecksFailed: if a check blocks; nothing is staged
     """
-    if job.spec.direct:
-        return _staged_straight(at, job, chunk)
+    with job.spec.settings.clock.step(STAGING):
+        return _staged_straight(at, job, chunk) if job.spec.direct else _staged(at, job, chunk)
+
+
+def _staged(at: Connected, job: Job, chunk: Chunk) -> int:
     started = time.monotonic()
     session, ledger, sql = at.session, at.ledger, at.session.dialect
     mine = Table(f"dq_chunk_{chunk.number}")
@@ -300,7 +304,10 @@ def _check(at: Connected, job: Job, chunk: Chunk, mine: Table) -> None:
     checking = checking_of(at, job, partition)
     summary = checking.judge(Partition(mine), lambda result: explained(at.session, mine, partition, result))
     if blocking := checking.blocking(summary, job.spec.fail_on):
-        raise checking.failure(f"chunk {chunk}", summary, blocking, outcome={}, hint="mend the SQL, or what it reads")
+        outcome = {"table": str(partition.table), "partition": {job.spec.column: str(chunk)}}
+        raise checking.failure(
+            f"chunk {chunk}", summary, blocking, outcome=outcome, hint="mend the SQL, or what it reads"
+        )
 
 
 def checking_of(at: Connected, job: Job, partition: Partition) -> Checking:

@@ -180,7 +180,9 @@ def blocked(job: Job, compared: Sequence[Compared]) -> ChecksFailed | None:
     return ChecksFailed(
         f"{job.whole} was not published: checks block {len(blocking)} of {len(compared)} partitions; production is "
         f"unchanged{lines}{more}",
-        outcome=whole.as_dict(), summary=whole,
+        outcome={"table": str(job.target.table), "partition": {column: str(value) for column, value in job.whole.key},
+                 "rows": job.stage.rows, "staging_table": str(job.stage.table), **whole.as_dict()},
+        summary=whole,
         hint=f"look at the staged rows in {job.stage.table}, and at check_result in the ledger",
     )  # fmt: skip
 

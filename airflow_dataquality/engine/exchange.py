@@ -142,7 +142,7 @@ class Exchange(abc.ABC):
         assert target.features is not None
         self.append_columns(target)
         self.name_previous(target)
-        work = self._overwrite_plan(target, target.features)
+        work = self.overwriting(target, target.features)
         plan = plans.overwrite(self.sql, work)
 
         def once() -> None:
@@ -164,7 +164,8 @@ class Exchange(abc.ABC):
     def lock_rows(self, target: Target) -> None:
         """Lock what the overwrite writes, if it is not locked already."""
 
-    def _overwrite_plan(self, target: Target, features: Features) -> plans.Overwrite:
+    def overwriting(self, target: Target, features: Features) -> plans.Overwrite:
+        """What an overwrite replaces, and by which columns."""
         # Identities that the SELECT leaves out were numbered on the stage: what was checked is what is published.
         columns = [name for name, column in features.columns.items() if name in self.columns or self.numbers(column)]
         key = self.referenced_key(features)

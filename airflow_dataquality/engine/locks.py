@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from airflow_dataquality.engine.clock import LOCK_WAIT
 from airflow_dataquality.engine.said import said
 from airflow_dataquality.engine.session import ExchangeSession
 from airflow_dataquality.engine.settings import Settings
@@ -37,6 +38,7 @@ class Locks:
 
     def __init__(self, session: ExchangeSession, settings: Settings, partition: Partition) -> None:
         self.session, self.sql, self.settings, self.partition = session, session.dialect, settings, partition
+        self.clock = settings.clock
 
     def attempts(self, action: Callable[[], None]) -> None:
         """Run a whole transaction until its locks are to be had, and nobody's transaction contradicts it.
@@ -47,6 +49,7 @@ class Locks:
         pause, tries, longest = 0.02, 0, max(PAUSE, 2 * self.settings.lock_timeout)
         while True:
             tries += 1
+            mark, begun = self.clock.mark, time.monotonic()
             try:
                 return action()
             except Exception as error:
@@ -55,6 +58,7 @@ class Locks:
                 reason = known.message if busy else self.sql.retry_reason(known.sqlstate, str(known))
                 if reason is None:
                     raise
+                self.clock.in_vain(mark, time.monotonic() - begun)
                 if time.monotonic() + pause > deadline:
                     what = "could not be locked in" if "lock" in reason else "could not be written in"
                     raise ExchangeTimeout(
@@ -63,7 +67,8 @@ class Locks:
                     ) from error
                 log.info("%s: %s; again in %.2f s", self.partition.table, reason, pause)
             # Readers that queued behind our lock request go first.
-            time.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - jitter
+            with self.clock.step(LOCK_WAIT):
+                time.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - jitter
             pause = min(pause * 2, longest)
 
     @contextmanager
@@ -85,7 +90,8 @@ class Locks:
 
     def _wait(self, statement: str) -> None:
         try:
-            self.session.execute(statement)
+            with self.clock.step(LOCK_WAIT):
+                self.session.execute(statement)
         except Exception as error:
             if said(error).sqlstate in self.sql.busy:
                 raise Busy("a lock was not free") from error
@@ -96,9 +102,12 @@ class Locks:
 
         :raises ExchangeTimeout: if one stays
         """
+        with self.clock.step(LOCK_WAIT):
+            self._await(self.sql.older_snapshots(stage.fill_id, stage.filled_at, stage.strangers))
+
+    def _await(self, query: str) -> None:
         deadline = time.monotonic() + self.settings.exchange_timeout
         pause = 0.01
-        query = self.sql.older_snapshots(stage.fill_id, stage.filled_at, stage.strangers)
         while holders := self.session.query(query):
             if time.monotonic() > deadline:
                 pids = ", ".join(str(row[0]) for row in holders)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from airflow_dataquality.engine import attach as partitions
 from airflow_dataquality.engine import staging
+from airflow_dataquality.engine.clock import LOCK_WAIT
 from airflow_dataquality.engine.exchange import Exchange
 from airflow_dataquality.engine.locks import PATIENCE
 from airflow_dataquality.engine.said import database_error, said
@@ -71,7 +72,8 @@ class PostgresExchange(Exchange):
 
     def lock_rows(self, target: Target) -> None:
         self.session.execute(self.sql.lock_timeout(self.settings.exchange_timeout))
-        self.session.execute(self.sql.lock_table(target.table, "ROW EXCLUSIVE"))
+        with self.locks.clock.step(LOCK_WAIT):
+            self.session.execute(self.sql.lock_table(target.table, "ROW EXCLUSIVE"))
 
     def referenced_key(self, features: Features) -> list[str]:
         incoming = list(features.of("incoming foreign key").values())
@@ -84,7 +86,8 @@ class PostgresExchange(Exchange):
         readers are to wait, so that this lock has patience of its own.
         """
         self.session.execute(self.sql.lock_timeout(max(self.settings.lock_timeout, PATIENCE)))
-        self.session.execute(self.sql.lock_table(table, mode))
+        with self.locks.clock.step(LOCK_WAIT):
+            self.session.execute(self.sql.lock_table(table, mode))
         self.session.execute(self.sql.lock_timeout(self.settings.lock_timeout))
 
     def steady(self) -> None:
@@ -103,6 +106,7 @@ class PostgresExchange(Exchange):
         started = time.monotonic()
         self.session.execute(sql.lock_table(lock, "ACCESS EXCLUSIVE"))
         waited = time.monotonic() - started
+        self.locks.clock.add(LOCK_WAIT, waited)
         plan = plans.take_place(sql, self.stage.table, table, clothes, self.previous)
         marks = [sql.mark(table, comment)]
         if self.previous:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+from airflow_dataquality.engine import clock as steps
 from airflow_dataquality.engine import staging
 from airflow_dataquality.engine.checking import ROWS, Checking, explained
 from airflow_dataquality.engine.columns import Shape, canonical_key, shape_of
@@ -67,6 +67,7 @@ class Outcome:
 
     :param mode: how the rows became visible; None if they did not
     :param staging_table: the table that keeps the rejected rows
+    :param seconds: how long each step took, as :mod:`airflow_dataquality.engine.clock` names them
     """
 
     partition: Partition
@@ -75,10 +76,16 @@ class Outcome:
     summary: Summary
     mode: str | None = None
     staging_table: Table | None = None
+    seconds: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def table(self) -> Table:
         return self.partition.table
+
+    @property
+    def numbers(self) -> dict[str, float]:
+        """What became of how many rows, as the catalogue of metrics names it."""
+        return {"rows.staged": self.rows, "rows.published": self.rows if self.mode else 0}
 
     def as_dict(self) -> dict[str, Any]:
         """The outcome as JSON."""
@@ -136,6 +143,7 @@ class _Publication:
     ) -> None:
         self.session, self.ledger, self.load, self.run = session, ledger, load, run
         self.target, self.shape, self.stage = target, shape, stage
+        self.clock = load.settings.clock
         self.columns: tuple[Column, ...] = session.columns(stage.table)
         self.partition = Partition.of(target.table, canonical_key(session, load.key, self.columns))
         self.checking = Checking(
@@ -156,18 +164,20 @@ class _Publication:
             exchange.choice.modes(self.target)  # refused now, or never: before the SELECT runs
         self.checking.preflight(Partition(self.stage.table))
         self._fill()
-        summary = self.checking.judge(
-            Partition(self.stage.table), lambda r: explained(self.session, self.stage.table, self.partition, r)
-        )
+        with self.clock.step(steps.CHECKS):
+            summary = self.checking.judge(
+                Partition(self.stage.table), lambda r: explained(self.session, self.stage.table, self.partition, r)
+            )
         if blocking := self.checking.blocking(summary, self.load.fail_on):
             raise self._reject(summary, blocking)
         self.stage.rows = self.checking.rows
         self._summary = summary
-        mode = exchange.publish()
+        with self.clock.step(steps.EXCHANGE):
+            mode = exchange.publish()
         staging.drop_kept(self.session, self.partition, staging.REJECTED)
         self._prune()
         log.info("Published %s rows of %s by %s", f"{self.stage.rows:,}", self.partition, mode)
-        return Outcome(self.partition, self.stage.rows, self.run, summary, mode)
+        return Outcome(self.partition, self.stage.rows, self.run, summary, mode, seconds=self.clock.seconds)
 
     def _exchange(self) -> Exchange:
         return EXCHANGES[self.session.dialect.name](
@@ -188,10 +198,10 @@ class _Publication:
     def _fill(self) -> None:
         if self.load.explain and isinstance(self.load.source, Select):
             explain(self.session, [self.load.source.sql])
-        started = time.monotonic()
-        staging.fill(self.session, self.stage, self.shape.supplied, self.load.source)
+        with self.clock.step(steps.STAGING):
+            staging.fill(self.session, self.stage, self.shape.supplied, self.load.source)
         log.info("Staged %s rows of %s in %s, %.2f s", f"{self.stage.rows:,}", self.partition, self.stage.table,
-                 time.monotonic() - started)  # fmt: skip
+                 self.clock.seconds[steps.STAGING])  # fmt: skip
 
     def _reject(self, summary: Summary, blocking: Sequence[Result]) -> ChecksFailed:
         self.checking.record_metrics("rejected")
@@ -204,7 +214,7 @@ class _Publication:
         hint = f"look at the rejected rows in {kept}" if kept else "keep_staging=True keeps the rows to look at"
         if not rows:
             hint = "look at what the source reads; allow_empty=True publishes zero rows, too"
-        outcome = Outcome(self.partition, rows, self.run, summary, staging_table=kept)
+        outcome = Outcome(self.partition, rows, self.run, summary, None, kept, self.clock.seconds)
         return self.checking.failure(
             f"{self.partition} was not published", summary, blocking, outcome=outcome.as_dict(), hint=hint
         )

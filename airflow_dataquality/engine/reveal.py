@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from airflow_dataquality.engine import staging
 from airflow_dataquality.engine.backfill import Connected, Job, complete, give_up
+from airflow_dataquality.engine.clock import CHECKS, EXCHANGE
 from airflow_dataquality.engine.compare import Compared, as_text, blocked, compare, rows_measured
 from airflow_dataquality.engine.exchange import Exchange
 from airflow_dataquality.engine.ledger import Run
@@ -32,6 +33,8 @@ class Outcome:
     :param rows: rows that became visible
     :param unchanged: partitions that were left alone, as their rows are the same
     :param mode: how the rows became visible; None if nothing had changed
+    :param seconds: how long each step took, as :mod:`airflow_dataquality.engine.clock` names them
+    :param changed: the partitions that were published
     """
 
     partition: Partition
@@ -42,10 +45,18 @@ class Outcome:
     unchanged: int
     mode: str | None
     summary: Summary
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    changed: Sequence[Partition] = ()
 
     @property
     def table(self) -> Table:
         return self.partition.table
+
+    @property
+    def numbers(self) -> dict[str, float]:
+        """What became of how many rows and partitions, as the catalogue of metrics names it."""
+        of = {"backfill.partitions": self.partitions, "backfill.unchanged": self.unchanged}
+        return {"rows.published": self.rows, **of}
 
     def as_dict(self) -> dict[str, Any]:
         """The outcome as JSON."""
@@ -72,7 +83,8 @@ def examine(at: Connected, job: Job) -> tuple[Job, list[Compared]]:
     """
     job = complete(at, job)
     try:
-        compared = _compared(at, job)
+        with job.spec.settings.clock.step(CHECKS):
+            compared = _compared(at, job)
     except (ChecksFailed, TableError) as error:
         give_up(at.session, job, error, rejected=True)
         raise
@@ -108,8 +120,9 @@ def reveal(at: Connected, job: Job, compared: Sequence[Compared]) -> Outcome:
         staging.discard(at.session, job.stage.table)
     log.info("Published %s rows of %s by %s; %s of %s partitions were the same", f"{job.stage.rows:,}", job.whole,
              mode or "nothing: nothing changed", len(same), len(compared))  # fmt: skip
+    changed = [found.partition for found in compared if found.changed is not False]
     return Outcome(job.whole, job.run, len(job.spec.chunks), len(compared), job.stage.rows if mode else 0, len(same),
-                   mode, summary)  # fmt: skip
+                   mode, summary, job.spec.settings.clock.seconds, changed)  # fmt: skip
 
 
 def _exchanged(at: Connected, job: Job, compared: Sequence[Compared], same: Sequence[str]) -> str:
@@ -142,7 +155,8 @@ def _exchanged(at: Connected, job: Job, compared: Sequence[Compared], same: Sequ
         session, spec.settings, stage, partition, job.run,
         columns=job.stored, appended={}, record=record, undress=_never_dressed,
     )  # fmt: skip
-    mode = exchange.publish()
+    with spec.settings.clock.step(EXCHANGE):
+        mode = exchange.publish()
     job.stage.rows = stage.rows
     return mode
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from airflow_dataquality.engine.clock import Clock
 
 MODES = ("auto", "create", "swap", "overwrite", "attach")
 
@@ -16,6 +18,7 @@ class Settings:
     :param exchange_timeout: seconds to keep trying
     :param keep_previous: previous versions to keep
     :param allow_side_effects: triggers, foreign keys … that an overwrite may set off
+    :param clock: where it is written down how long each step took
     """
 
     mode: str = "auto"
@@ -23,3 +26,4 @@ class Settings:
     exchange_timeout: float = 60.0
     keep_previous: int = 0
     allow_side_effects: tuple[str, ...] = ()
+    clock: Clock = field(default_factory=Clock, compare=False)

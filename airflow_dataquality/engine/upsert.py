@@ -6,10 +6,11 @@ import contextlib
 import logging
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from airflow_dataquality.engine import clock as steps
 from airflow_dataquality.engine.checking import Checking
 from airflow_dataquality.engine.explain import explain
 from airflow_dataquality.engine.fit import Choice, Fit, Upsert, find, fit, look
@@ -35,6 +36,7 @@ class Outcome:
     """What became of the rows.
 
     :param strategy: how they came into the table; None if they did not
+    :param seconds: how long each step took, as :mod:`airflow_dataquality.engine.clock` names them
     """
 
     table: Table
@@ -43,6 +45,19 @@ class Outcome:
     keys: Keys
     counts: plans.Counts = field(default_factory=plans.Counts)
     strategy: str | None = None
+    seconds: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def partition(self) -> Partition:
+        """The whole table."""
+        return Partition(self.table)
+
+    @property
+    def numbers(self) -> dict[str, float]:
+        """What became of how many rows, as the catalogue of metrics names it."""
+        counts = self.counts
+        changed = {"rows.inserted": counts.inserted, "rows.updated": counts.updated, "rows.unchanged": counts.unchanged}
+        return {"rows.staged": self.keys.staged, "rows.published": counts.inserted + counts.updated, **changed}
 
     def as_dict(self) -> dict[str, Any]:
         """The outcome as JSON."""
@@ -86,6 +101,7 @@ class _Upsertion:
         self.session, self.sql, self.ledger = session, session.dialect, ledger
         self.work, self.run, self.fit, self.found = work, run, fitted, fitted.found
         self.target = Partition(self.found.table)
+        self.clock = work.settings.clock
         self.choice = Choice(session, fitted, work.strategy)
         self.keys = Keys()
         self.checking = Checking(
@@ -100,11 +116,13 @@ class _Upsertion:
     def go(self) -> Outcome:
         stage = self._stage()
         self.checking.preflight(Partition(stage))
-        self._fill(stage)
+        with self.clock.step(steps.STAGING):
+            self._fill(stage)
         self.keys = keys = Keys.of(self.session, stage, self.work, self.found.table)
         if keys.leave:
             stage = self._keep(stage, keys)
-        summary = self.checking.judge(Partition(stage))
+        with self.clock.step(steps.CHECKS):
+            summary = self.checking.judge(Partition(stage))
         if blocking := self.checking.blocking(summary, self.work.fail_on):
             self.checking.record_metrics("rejected")
             raise self.checking.failure(
@@ -116,8 +134,9 @@ class _Upsertion:
             self.found.table, stage, self.fit.keys, self.fit.insert, self.fit.update, keys.patterns,
             skip_unchanged=self.work.skip_unchanged, partitioned=self.found.partitioned,
         )  # fmt: skip
-        counts = self._apply(change, strategy, keys.rows, summary)
-        return Outcome(self.found.table, self.run, summary, keys, counts, strategy)
+        with self.clock.step(steps.EXCHANGE):
+            counts = self._apply(change, strategy, keys.rows, summary)
+        return Outcome(self.found.table, self.run, summary, keys, counts, strategy, self.clock.seconds)
 
     def clean_up(self) -> None:
         """Drop what was staged, whatever state the session is in."""
@@ -208,8 +227,9 @@ class _Upsertion:
                 if self._oid() != before:  # so that the lock may be on the table that had the name
                     raise Busy("it was exchanged meanwhile")
                 wait = max(settings.lock_timeout, PATIENCE)
-                for statement in self.sql.write_locks(self.found.table, wait, settings.exchange_timeout):
-                    self.session.execute(statement)
+                with self.clock.step(steps.LOCK_WAIT):
+                    for statement in self.sql.write_locks(self.found.table, wait, settings.exchange_timeout):
+                        self.session.execute(statement)
                 self._unchanged()
                 tally = self._send(plan)
                 counts = plans.Counts.of(change, rows, tally)

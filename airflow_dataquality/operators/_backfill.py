@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.sql.operators.sql import BaseSQLOperator
-
 from airflow_dataquality.baseline import Baseline
 from airflow_dataquality.engine.backfill import Backfill, Connected
 from airflow_dataquality.engine.compare import refuse_others
@@ -19,7 +17,8 @@ from airflow_dataquality.grammar import one_of, seconds
 from airflow_dataquality.hooks.session import DbApiSession
 from airflow_dataquality.model import Check, FailOn, Table
 from airflow_dataquality.operators import _common as common
-from airflow_dataquality.operators._dates import RendersDate
+from airflow_dataquality.operators._lineage import Reads, TellsLineage
+from airflow_dataquality.operators._metrics import Emitting
 from airflow_dataquality.operators._template import SqlTemplate
 from airflow_dataquality.plans.backfill import ORDERS, Chunk, chunks, identity
 from airflow_dataquality.spec import checks_from
@@ -32,7 +31,7 @@ DAYS = 7
 MODES_OF_RANGES = ("auto", "create", "overwrite")
 
 
-class BackfillTask(RendersDate, BaseSQLOperator):
+class BackfillTask(TellsLineage, Emitting):
     """A task that does a backfill, or a part of it. Its arguments are those of :class:`ParallelBackfillOperator`."""
 
     template_fields: Sequence[str] = ("conn_id", "table", "start", "end", "database", "hook_params")
@@ -91,6 +90,7 @@ class BackfillTask(RendersDate, BaseSQLOperator):
         self.ledger_schema = ledger_schema
         self._session: DbApiSession | None = None
         self._pool: Pool | None = None
+        self._example: str | None = None
         self._checks, self._compared = self._validated()
 
     def _validated(self) -> tuple[tuple[Check, ...], tuple[Check, ...]]:
@@ -140,6 +140,7 @@ class BackfillTask(RendersDate, BaseSQLOperator):
             lock_timeout=seconds(self.lock_timeout, "lock_timeout"),
             exchange_timeout=seconds(self.exchange_timeout, "exchange_timeout"),
             allow_side_effects=tuple(self.allow_side_effects),
+            clock=self._clock,
         )
 
     def _grain(self) -> str:
@@ -187,6 +188,7 @@ class BackfillTask(RendersDate, BaseSQLOperator):
         template = SqlTemplate.of(self, self.sql)
         grain, cut = self._grain(), self._chunks(reads_ranges=template.reads_ranges)
         rendered = {chunk: template.render(context, chunk.first, chunk.last, grain) for chunk in cut}
+        self._example = next(iter(rendered.values()))
         in_time = (rendered[chunk] for chunk in sorted(cut, key=lambda chunk: chunk.number))
         table = Table.parse(self.table)
         return Backfill(
@@ -204,6 +206,10 @@ class BackfillTask(RendersDate, BaseSQLOperator):
             keep_staging=self.keep_staging,
             ttl=timedelta(seconds=seconds(self.staging_ttl, "staging_ttl")),
         )
+
+    def lineage_reads(self) -> Sequence[Reads]:
+        """What OpenLineage is told of as inputs."""
+        return [Reads(sql=[self._example] if self._example else ())]
 
     def on_kill(self) -> None:
         """Cancel the statements that run; what is staged stays staged."""

@@ -13,6 +13,7 @@ from airflow_dataquality.hooks.session import open_exchange
 from airflow_dataquality.model import Partition, Table
 from airflow_dataquality.operators import _common as common
 from airflow_dataquality.operators._backfill import BackfillTask
+from airflow_dataquality.operators._metrics import emits
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 class _Step(BackfillTask):
     """One step, over a connection of its own."""
 
+    _writes = False
+
+    @emits
     def execute(self, context: Context) -> Any:
         """Do the step."""
         try:
@@ -29,7 +33,7 @@ class _Step(BackfillTask):
                 return self.step(Connected.over(session, self.ledger_schema), context)
         except DataQualityError as error:
             if isinstance(error, ChecksFailed) and error.summary is not None:
-                self.check_results = common.check_results(error.summary, Table.parse(self.table))
+                self._keep(error.summary, Table.parse(self.table), error.outcome)
             common.fail(self, error)
 
     @abc.abstractmethod
@@ -74,6 +78,7 @@ class StageChunk(_Step):
             self.log.info("Chunk %s is staged already", chunk)
             return {"number": chunk.number, "rows": at.ledger.chunks(job.generation)[chunk.number]}
         rows = stage_chunk(at, job, chunk)
+        self._report.numbers({"rows.staged": rows})
         self.log.info("Staged chunk %s: %s rows", chunk, f"{rows:,}")
         return {"number": chunk.number, "rows": rows}
 
@@ -94,7 +99,9 @@ class CompareBackfill(_Step):
     def step(self, at: Connected, context: Context) -> Mapping[str, Any]:
         job = begin(at, self.spec(at, context), common.run_identity(context), generation=self.plan[0]["backfill"])
         _, compared = examine(at, job)
-        return {"partitions": len(compared), "differing": sum(found.differs for found in compared)}
+        differing = sum(found.differs for found in compared)
+        self._report.numbers({"backfill.partitions": len(compared), "backfill.differing": differing})
+        return {"partitions": len(compared), "differing": differing}
 
 
 class ExchangeBackfill(CompareBackfill):
@@ -103,9 +110,14 @@ class ExchangeBackfill(CompareBackfill):
     :returns: as :class:`ParallelBackfillOperator`
     """
 
+    _writes = True
+
     def step(self, at: Connected, context: Context) -> Mapping[str, Any]:
         job = begin(at, self.spec(at, context), common.run_identity(context), generation=self.plan[0]["backfill"])
         outcome = reveal(at, *examine(at, job))
-        self.check_results = common.check_results(outcome.summary, outcome.table)
-        common.attach_to_outlets(context, outcome.as_dict(), ruleset=common.ruleset_name(self.checks))
+        self._report.loaded(outcome)
+        self._keep(outcome.summary, outcome.table, outcome.as_dict())
+        common.attach_to_outlets(
+            context, outcome.as_dict(), ruleset=common.ruleset_name(self.checks), published=common.published_by(outcome)
+        )
         return outcome.as_dict()

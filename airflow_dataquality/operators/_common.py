@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
@@ -18,6 +18,7 @@ from airflow.providers.common.compat.sdk import (
     XComArg,
 )
 
+from airflow_dataquality.assets import add_partitions, partition_key
 from airflow_dataquality.engine.ledger import Run
 from airflow_dataquality.errors import ChecksFailed, PartitionError, SpecError
 from airflow_dataquality.model import Check, FailOn, Metric, Partition, Table
@@ -242,8 +243,17 @@ def check_results(summary: Summary, table: Table) -> list[SQLCheckResult]:
     ]
 
 
-def attach_to_outlets(context: Mapping[str, Any], outcome: Mapping[str, Any], *, ruleset: str | None = None) -> None:
-    """Put the summary into the asset events of the task's outlets, where consumers gate on it."""
+def attach_to_outlets(
+    context: Mapping[str, Any],
+    outcome: Mapping[str, Any],
+    *,
+    ruleset: str | None = None,
+    published: Iterable[Partition] = (),
+) -> None:
+    """Put the summary into the asset events of the task's outlets, where consumers gate on it.
+
+    :param published: partitions that the events are to be of, too
+    """
     events = context.get("outlet_events")
     if events is None:
         return
@@ -252,6 +262,15 @@ def attach_to_outlets(context: Mapping[str, Any], outcome: Mapping[str, Any], *,
     for outlet in getattr(context.get("task"), "outlets", None) or ():
         if isinstance(outlet, Asset):
             events[outlet].extra[RESULT_KEY] = extra
+    add_partitions(context, [partition_key(each.as_dict) for each in published if each.key and not each.several])
+
+
+def published_by(outcome: Any) -> Sequence[Partition]:
+    """The partitions that a load published: none if it has a whole table, or nothing."""
+    if getattr(outcome, "mode", None) is None:
+        return ()
+    changed: Sequence[Partition] | None = getattr(outcome, "changed", None)
+    return [outcome.partition] if changed is None else changed
 
 
 def ruleset_name(checks: Any) -> str | None:

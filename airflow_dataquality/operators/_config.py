@@ -17,6 +17,7 @@ from airflow_dataquality.errors import DataQualityError, SpecError
 from airflow_dataquality.grammar import only
 from airflow_dataquality.measures.grammar import measures_from
 from airflow_dataquality.operators import _common as common
+from airflow_dataquality.operators._metrics import Emitting
 from airflow_dataquality.spec import find_file, load_yaml
 
 HOCON = (".conf", ".hocon")
@@ -71,7 +72,8 @@ def _required(kind: type[_Operator]) -> set[str]:
 
 
 def _arguments_of(kind: type[_Operator]) -> list[str]:
-    names = (name for each in (kind, BaseSQLOperator, BaseOperator) for name in inspect.signature(each).parameters)
+    known = (kind, Emitting, BaseSQLOperator, BaseOperator)
+    names = (name for each in known for name in inspect.signature(each).parameters)
     return [name for name in names if name not in _ELSEWHERE]
 
 

@@ -8,7 +8,6 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow.providers.common.compat.sdk import XComArg
-from airflow.providers.common.sql.operators.sql import BaseSQLOperator
 
 from airflow_dataquality.engine.settings import Settings
 from airflow_dataquality.engine.source import Source
@@ -18,30 +17,27 @@ from airflow_dataquality.hooks.session import DbApiSession
 from airflow_dataquality.model import Check, FailOn, Table
 from airflow_dataquality.operators import _common as common
 from airflow_dataquality.operators import _source as sources
-from airflow_dataquality.operators._dates import RendersDate
-from airflow_dataquality.results import Summary
+from airflow_dataquality.operators._lineage import Reads, TellsLineage
+from airflow_dataquality.operators._metrics import Emitting, emits
+from airflow_dataquality.operators._metrics import Outcome as Measured
 from airflow_dataquality.spec import checks_from
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
 
-class Outcome(Protocol):
+class Outcome(Measured, Protocol):
     """What became of a load."""
 
     @property
     def table(self) -> Table:
         """Where the rows went."""
 
-    @property
-    def summary(self) -> Summary:
-        """What the checks found."""
-
     def as_dict(self) -> dict[str, Any]:
         """The outcome as JSON."""
 
 
-class LoadOperator(RendersDate, BaseSQLOperator):
+class LoadOperator(TellsLineage, Emitting):
     """An operator that stages rows, checks them, and brings them into a table."""
 
     template_ext: Sequence[str] = (".sql",)
@@ -105,6 +101,7 @@ class LoadOperator(RendersDate, BaseSQLOperator):
         return Settings(
             lock_timeout=seconds(self.lock_timeout, "lock_timeout"),
             exchange_timeout=seconds(self.exchange_timeout, "exchange_timeout"),
+            clock=self._clock,
         )
 
     def _source(self, context: Mapping[str, Any]) -> Source:
@@ -120,18 +117,26 @@ class LoadOperator(RendersDate, BaseSQLOperator):
     def _load(self, context: Context) -> Outcome:
         """Stage, check, and bring the rows into the table; the session is to be kept in ``_session``."""
 
+    @emits
     def execute(self, context: Context) -> dict[str, Any]:
         """Stage, check, and bring the rows into the table."""
         try:
             outcome = self._load(context)
         except DataQualityError as error:
             if isinstance(error, ChecksFailed) and error.summary is not None:
-                self.check_results = common.check_results(error.summary, Table.parse(self.table))
+                self._keep(error.summary, Table.parse(self.table), error.outcome)
             common.fail(self, error)
+        self._report.loaded(outcome)
         summary = outcome.as_dict()
-        self.check_results = common.check_results(outcome.summary, outcome.table)
-        common.attach_to_outlets(context, summary, ruleset=common.ruleset_name(self.checks))
+        self._keep(outcome.summary, outcome.table, summary)
+        common.attach_to_outlets(
+            context, summary, ruleset=common.ruleset_name(self.checks), published=common.published_by(outcome)
+        )
         return summary
+
+    def lineage_reads(self) -> Sequence[Reads]:
+        """What OpenLineage is told of as inputs."""
+        return [Reads(sql=[self.sql] if isinstance(self.sql, str) else (), files=[self.s3_uri] if self.s3_uri else ())]
 
     def on_kill(self) -> None:
         """Cancel the statement that runs, so that the task ends now and leaves nothing behind."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_dataquality.engine.ledger import Run
 from airflow_dataquality.engine.said import said
 from airflow_dataquality.errors import DataQualityError, SpecError
+from airflow_dataquality.hooks import secrets
 
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
@@ -91,13 +92,8 @@ def file_name(run: Run) -> str:
 
 def _redacted(value: Any) -> Any:
     """The value without what Airflow knows to be secret. Names of columns tell nothing of that."""
-    try:
-        from airflow.sdk.log import redact  # type: ignore[attr-defined]
-    except ImportError:  # before Airflow 3.1
-        from airflow.sdk.execution_time.secrets_masker import redact  # type: ignore[no-redef]
-
     if isinstance(value, Mapping):
         return {name: _redacted(item) for name, item in value.items()}
     if isinstance(value, list):
         return [_redacted(item) for item in value]
-    return redact(value) if isinstance(value, str) else value
+    return secrets.redacted(value) if isinstance(value, str) else value

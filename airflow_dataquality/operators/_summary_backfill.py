@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from airflow_dataquality.errors import SpecError
 from airflow_dataquality.grammar import seconds
 from airflow_dataquality.model import FailOn
 from airflow_dataquality.operators import _common as common
+from airflow_dataquality.operators._lineage import Reads
 from airflow_dataquality.operators.parallel_backfill import ParallelBackfillOperator
 
 if TYPE_CHECKING:
@@ -42,6 +44,10 @@ class SummaryBackfill(ParallelBackfillOperator):
         text = operator.sql or f"SELECT * FROM {operator.source}"
         self.operator = operator
         super().__init__(**{"task_id": f"backfill_{stem}", "table": operator.summary, "sql": text, **mine, **kwargs})
+
+    def lineage_reads(self) -> Sequence[Reads]:
+        """What OpenLineage is told of as inputs."""
+        return self.operator.lineage_reads()
 
     def spec(self, at: Connected | None, context: Context) -> Backfill:
         """What is to be done.

@@ -20,7 +20,8 @@ from airflow_dataquality.grammar import one_of
 from airflow_dataquality.hooks.session import open_session
 from airflow_dataquality.model import Column, FailOn, Metric, Partition, Table
 from airflow_dataquality.operators import _common as common
-from airflow_dataquality.operators._dates import RendersDate
+from airflow_dataquality.operators._lineage import Reads, TellsLineage
+from airflow_dataquality.operators._metrics import Emitting, emits
 from airflow_dataquality.results import Measurement, Status, Summary
 
 if TYPE_CHECKING:
@@ -46,12 +47,13 @@ class Seen:
     outcome: Mapping[str, Any] = field(default_factory=dict)
 
 
-class TableOperator(RendersDate, BaseSQLOperator):
+class TableOperator(TellsLineage, Emitting):
     """An operator that measures a table, or one partition of it."""
 
     template_fields: Sequence[str] = ("table", "partition", "partition_clause", *BaseSQLOperator.template_fields)
     template_fields_renderers: ClassVar[dict[str, str]] = {"partition": "json", "partition_clause": "sql"}
     ui_color = "#e6f2e6"
+    _writes = False
 
     def __init__(
         self,
@@ -103,6 +105,10 @@ class TableOperator(RendersDate, BaseSQLOperator):
                 hint="mend partition= or partition_clause=",
             )
 
+    def lineage_reads(self) -> Sequence[Reads]:
+        """What OpenLineage is told of as inputs."""
+        return [Reads(sql=self.sql)]
+
     @contextlib.contextmanager
     def _ledger(self, session: Session) -> Iterator[Ledger | None]:
         """The ledger, ready to be written: better to learn before the checks that it is not."""
@@ -135,11 +141,13 @@ class JudgingOperator(TableOperator):
         """What to call the checks."""
         return None
 
+    @emits
     def execute(self, context: Context) -> dict[str, Any]:
         """Measure, judge, record, and only then fail."""
         try:
             what, summary, outcome = self._seen(context)
-            self.check_results = common.check_results(summary, what.table)
+            self._keep(summary, what.table, outcome)
+            self._report.judged(summary, what, outcome["rows"])
             report(self, summary, what)
             common.attach_to_outlets(context, outcome, ruleset=self._ruleset)
             if error := common.failure(summary, what, FailOn(self.fail_on), outcome):

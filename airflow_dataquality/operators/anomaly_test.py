@@ -19,7 +19,9 @@ from airflow_dataquality.hooks.session import open_session
 from airflow_dataquality.model import FailOn, Partition, Table
 from airflow_dataquality.operators import _common as common
 from airflow_dataquality.operators import _results as results
-from airflow_dataquality.operators._dates import RendersDate, with_date
+from airflow_dataquality.operators._dates import with_date
+from airflow_dataquality.operators._lineage import Reads, TellsLineage
+from airflow_dataquality.operators._metrics import Emitting, emits
 from airflow_dataquality.operators._table import record, report
 from airflow_dataquality.results import Summary
 from airflow_dataquality.spec import find_file
@@ -34,7 +36,7 @@ SINGLE = ("control_sql", "experiment_sql", "formula", "formula_params", "descrip
 """The arguments of one test, which stand in ``tests`` where there are several."""
 
 
-class AnomalyTestOperator(RendersDate, BaseSQLOperator):
+class AnomalyTestOperator(TellsLineage, Emitting):
     """Compare the row of an experiment query with the row of a control query, and fail if a formula does not hold.
 
     The control says what is normal, such as the mean and the standard deviation of the last 28 days; the experiment
@@ -87,6 +89,7 @@ class AnomalyTestOperator(RendersDate, BaseSQLOperator):
     }
     template_ext: Sequence[str] = (".sql",)
     ui_color = "#e6f2e6"
+    _writes = False
 
     def __init__(
         self,
@@ -127,6 +130,7 @@ class AnomalyTestOperator(RendersDate, BaseSQLOperator):
         self.fail_on = fail_on
         self.ledger_conn_id = ledger_conn_id
         self.ledger_schema = ledger_schema
+        self._asked: Sequence[Experiment] = ()
         self._validate()
 
     def _validate(self) -> None:
@@ -153,11 +157,13 @@ class AnomalyTestOperator(RendersDate, BaseSQLOperator):
         folders = common.search_folders(self)
         return experiments_from(self.tests, folders=folders, is_template=common.is_template)
 
+    @emits
     def execute(self, context: Context) -> dict[str, Any]:
         """Ask, judge, record, write the results, and only then fail."""
         try:
             what, summary, outcome, unwritten = self._tested(context)
-            self.check_results = common.check_results(summary, what.table)
+            self._keep(summary, what.table, outcome)
+            self._report.judged(summary, what)
             report(self, summary, what)
             common.attach_to_outlets(context, outcome, ruleset=common.ruleset_name(self.tests))
             if error := common.failure(summary, what, FailOn(self.fail_on), outcome) or unwritten:
@@ -166,11 +172,17 @@ class AnomalyTestOperator(RendersDate, BaseSQLOperator):
             common.fail(self, error)
         return outcome
 
+    def lineage_reads(self) -> Sequence[Reads]:
+        """What OpenLineage is told of as inputs."""
+        names = {scope: getattr(self, f"{scope}_conn_id") or self.conn_id for scope in reversed(SCOPES)}
+        return [Reads(sql=list({each.sql(scope): None for each in self._asked}), conn_id=conn_id)
+                for scope, conn_id in names.items()]  # fmt: skip
+
     def _tested(self, context: Context) -> tuple[Partition, Summary, dict[str, Any], DataQualityError | None]:
         fields = (*self.template_fields, "ledger_conn_id")
         common.refuse_templates({name: getattr(self, name) for name in fields if name != "hook_params"})
         context = with_date(self, context)
-        experiments = self._rendered(context)
+        self._asked = experiments = self._rendered(context)
         folder = results.open_folder(self.results_path) if self.results_path is not None else None
         run, what = common.run_identity(context), self._what()
         summary = self._compared(experiments, run, what)

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow.providers.common.sql.operators.sql import BaseSQLOperator
-
 from airflow_dataquality.engine.backfill import Connected
 from airflow_dataquality.engine.parallel import Pool
 from airflow_dataquality.engine.settings import MODES, Settings
@@ -24,8 +22,8 @@ from airflow_dataquality.hooks.session import DbApiSession, open_exchange
 from airflow_dataquality.measures import Measure
 from airflow_dataquality.model import FailOn, Partition, Range, Table
 from airflow_dataquality.operators import _common as common
-from airflow_dataquality.operators._dates import RendersDate
-from airflow_dataquality.operators._gauges import gauge
+from airflow_dataquality.operators._lineage import Reads, TellsLineage
+from airflow_dataquality.operators._metrics import Emitting, emits
 from airflow_dataquality.operators._source import names
 from airflow_dataquality.operators._template import SqlTemplate
 from airflow_dataquality.plans.summary import Definition
@@ -35,7 +33,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
 
-class IncrementalSummaryOperator(RendersDate, BaseSQLOperator):
+class IncrementalSummaryOperator(TellsLineage, Emitting):
     """Publish a partition of a summary: yesterday's summary, merged with today's facts.
 
     A summary has a row for each subject, in each partition: all that is known of it up to then. So one partition
@@ -140,6 +138,7 @@ class IncrementalSummaryOperator(RendersDate, BaseSQLOperator):
         self.ledger_schema = ledger_schema
         self._session: DbApiSession | None = None
         self._pool: Pool | None = None
+        self._facts: _Table | _Sql | None = None
         self._definition = self._validated()
         self._checks = checks_from(() if checks is None else checks, folders=common.search_folders(self))
         common.refuse_health(self._checks)
@@ -175,9 +174,9 @@ class IncrementalSummaryOperator(RendersDate, BaseSQLOperator):
         one_of(FailOn, self.fail_on, "fail_on")
         self._settings()
         seconds(self.staging_ttl, "staging_ttl")
-        for name, value in (("partition", self.partition), ("since", self.since)):
-            if not common.is_template(value) and (value is not None or name == "partition"):
-                _check_time(name, value)
+        for name, given in (("partition", self.partition), ("since", self.since)):
+            if not common.is_template(given) and (given is not None or name == "partition"):
+                _check_time(name, given)
         return definition
 
     def _settings(self) -> Settings:
@@ -189,6 +188,7 @@ class IncrementalSummaryOperator(RendersDate, BaseSQLOperator):
             lock_timeout=seconds(self.lock_timeout, "lock_timeout"),
             exchange_timeout=seconds(self.exchange_timeout, "exchange_timeout"),
             allow_side_effects=common.listed("allow_side_effects", self.allow_side_effects),
+            clock=self._clock,
         )
 
     def _grain(self, partition: str) -> str:
@@ -204,7 +204,7 @@ class IncrementalSummaryOperator(RendersDate, BaseSQLOperator):
         if partition or not context:
             common.refuse_templates({name: getattr(self, name) for name in templated})
         grain = self._grain(partition or str(self.partition))
-        facts = (
+        self._facts = facts = (
             _Table(Table.parse(self.source), self.partition_column)
             if self.source is not None
             else _Sql(SqlTemplate.of(self, str(self.sql)), context, grain)
@@ -226,17 +226,21 @@ class IncrementalSummaryOperator(RendersDate, BaseSQLOperator):
             allow_empty=self.allow_empty,
         )
 
+    @emits
     def execute(self, context: Context) -> dict[str, Any]:
         """Build, check, and publish the partition, and those that have to be built with it."""
         try:
             outcome = self._run(context)
         except DataQualityError as error:
             if isinstance(error, ChecksFailed) and error.summary is not None:
-                self.check_results = common.check_results(error.summary, Table.parse(self.summary))
+                self._keep(error.summary, Table.parse(self.summary), error.outcome)
             common.fail(self, error)
         found: dict[str, Any] = outcome.as_dict()
-        self.check_results = common.check_results(outcome.summary, outcome.table)
-        common.attach_to_outlets(context, found, ruleset=common.ruleset_name(self.checks))
+        self._report.loaded(outcome)
+        self._keep(outcome.summary, outcome.table, found)
+        common.attach_to_outlets(
+            context, found, ruleset=common.ruleset_name(self.checks), published=common.published_by(outcome)
+        )
         return found
 
     def _run(self, context: Context) -> Any:
@@ -250,7 +254,7 @@ class IncrementalSummaryOperator(RendersDate, BaseSQLOperator):
 
         with connect() as session:
             self._session = session
-            workforce = Workforce(connect, self.max_parallel, gauge=gauge(self, load.table), hired=hired)
+            workforce = Workforce(connect, self.max_parallel, gauge=self._report.progress, hired=hired)
             at = Connected.over(session, self.ledger_schema)
             return summarize(at, load, str(self.partition), common.run_identity(context), workforce)
 
@@ -262,6 +266,13 @@ class IncrementalSummaryOperator(RendersDate, BaseSQLOperator):
             self.log.info("%s: %r", name, measure)
         for check in self._checks:
             self.log.info("Would check %s: %s [%s]", check.name, check.expect, check.severity)
+
+    def lineage_reads(self) -> Sequence[Reads]:
+        """What OpenLineage is told of as inputs."""
+        return [] if self._facts is None else [self._facts.reads(str(self.partition))]
+
+    def _table_named(self) -> str | None:
+        return self.summary
 
     def on_kill(self) -> None:
         """Cancel the statements that run, so that the task ends now and leaves nothing behind."""
@@ -285,6 +296,9 @@ class _Table:
     @property
     def without_end(self) -> bool:
         return True
+
+    def reads(self, partition: str) -> Reads:
+        return Reads(tables=[self.table])
 
     def sample(self, sql: Any, partition: str) -> str:
         return str(sql.table(self.table))
@@ -310,6 +324,9 @@ class _Sql:
     @property
     def without_end(self) -> bool:
         return False
+
+    def reads(self, partition: str) -> Reads:
+        return Reads(sql=[self.template.render(self.context, partition, partition, self.grain, backfill=False)])
 
     def sample(self, sql: Any, partition: str) -> str:
         return self.between(sql, partition, partition)

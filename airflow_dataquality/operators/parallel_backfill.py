@@ -21,7 +21,7 @@ from airflow_dataquality.model import Table
 from airflow_dataquality.operators import _common as common
 from airflow_dataquality.operators._backfill import BackfillTask
 from airflow_dataquality.operators._backfill_tasks import CompareBackfill, ExchangeBackfill, PlanBackfill, StageChunk
-from airflow_dataquality.operators._gauges import gauge
+from airflow_dataquality.operators._metrics import emits
 from airflow_dataquality.operators.stage_check_exchange import StageCheckExchangeOperator
 
 if TYPE_CHECKING:
@@ -147,18 +147,22 @@ class ParallelBackfillOperator(BackfillTask):
             return SummaryBackfill(operator=operator, **ends, **arguments)
         return cls(**{**arguments_of(operator), **ends, **arguments})
 
+    @emits
     def execute(self, context: Context) -> dict[str, Any]:
         """Stage, check, compare, and make the range visible."""
         try:
             outcome = self._run(context)
         except DataQualityError as error:
             if isinstance(error, ChecksFailed) and error.summary is not None:
-                self.check_results = common.check_results(error.summary, Table.parse(self.table))
+                self._keep(error.summary, Table.parse(self.table), error.outcome)
             common.fail(self, error)
         if isinstance(outcome, Plan):
             return outcome.as_dict()
-        self.check_results = common.check_results(outcome.summary, outcome.table)
-        common.attach_to_outlets(context, outcome.as_dict(), ruleset=common.ruleset_name(self.checks))
+        self._report.loaded(outcome)
+        self._keep(outcome.summary, outcome.table, outcome.as_dict())
+        common.attach_to_outlets(
+            context, outcome.as_dict(), ruleset=common.ruleset_name(self.checks), published=common.published_by(outcome)
+        )
         return outcome.as_dict()
 
     def _run(self, context: Context) -> Plan | Outcome:
@@ -179,7 +183,7 @@ class ParallelBackfillOperator(BackfillTask):
                 self.log.info("%s", plan)
                 return plan
             workforce = Workforce(
-                connect, self.max_parallel, self.chunk_retries, self.max_failures, gauge(self, spec.table), hired
+                connect, self.max_parallel, self.chunk_retries, self.max_failures, self._report.progress, hired
             )
             return backfill(at, spec, common.run_identity(context), workforce)
 

@@ -165,11 +165,11 @@ class StageCheckExchangeOperator(LoadOperator):
         for statement in measured:
             self.log.info("Would measure with\n%s", statement)
 
-    def _load(self, context: Context) -> Outcome:
-        source = self._source(context)
-        load = Load(
+    def _described(self, context: Context) -> Load:
+        """What is to be published, and how, of rendered arguments."""
+        return Load(
+            source=self._source(context),  # first: it refuses what was not rendered
             table=Table.parse(self.table),
-            source=source,
             key=common.checked_partition(self.partition),
             checks=common.render_checks(self, self._checks, context),
             fail_on=FailOn(self.fail_on),
@@ -180,6 +180,9 @@ class StageCheckExchangeOperator(LoadOperator):
             staging_ttl=timedelta(seconds=seconds(self.staging_ttl, "staging_ttl")),
             explain=self.explain,
         )
+
+    def _load(self, context: Context) -> Outcome:
+        load = self._described(context)
         with open_exchange(self.get_db_hook()) as session:
             self._session = session
             return publish(session, Ledger(session, self.ledger_schema), load, common.run_identity(context))

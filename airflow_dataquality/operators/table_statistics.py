@@ -12,7 +12,9 @@ from airflow_dataquality.engine.tables import TABLES
 from airflow_dataquality.errors import DataQualityError, PartitionError, SpecError, TableError
 from airflow_dataquality.hooks.session import open_session
 from airflow_dataquality.operators import _common as common
+from airflow_dataquality.operators._metrics import emits
 from airflow_dataquality.operators._table import TableOperator, place
+from airflow_dataquality.results import Summary
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -94,6 +96,7 @@ class TableStatisticsOperator(TableOperator):
         else:
             self._validate_rows()
 
+    @emits
     def execute(self, context: Context) -> dict[str, Any]:
         """Measure and record, table by table; a table that cannot be measured fails the task after the others."""
         try:
@@ -153,9 +156,19 @@ class TableStatisticsOperator(TableOperator):
         metrics = [check.metric for check in checks]
         measured = profile(session, ledger, run, metrics, what, columns, since_last=self.since_last)
         self._log_profile(what, measured)
+        self._report.measured(what, measured)
+        self._keep_profile(measured)
         partitions = [partition.as_dict for partition in measured.measured]
         return {"table": str(what.table), "partitions": [_plain(key) for key in partitions], "rows": measured.rows,
                 "metrics": measured.numbers}  # fmt: skip
+
+    def _keep_profile(self, measured: Profile) -> None:
+        """Keep the numbers of the newest partition, for listeners."""
+        if measured.measured:
+            newest, found = list(measured.measured.items())[-1]
+            values = {metric: each.value for metric, each in found.items()}
+            outcome = {"partition": _plain(newest.as_dict), "rows": values.get(common.row_count(self.partition_clause))}
+            self._keep(Summary(()), newest.table, outcome, values)
 
     def _log_profile(self, what: Any, measured: Profile) -> None:
         if not measured.measured:

@@ -83,7 +83,9 @@ def asset_event(run: Any) -> dict[str, Any]:
     from airflow.utils.session import create_session
 
     with create_session() as session:
-        (event,) = session.query(AssetEvent).filter_by(source_run_id=run.run_id, source_dag_id=run.dag_id).all()
+        events = session.query(AssetEvent).filter_by(source_run_id=run.run_id, source_dag_id=run.dag_id).all()
+        # There is one for each partition, too.
+        (event,) = [each for each in events if getattr(each, "partition_key", None) is None]
         assert event.source_task_id == "again.exchange"
         return dict(event.extra)
 

@@ -12,7 +12,6 @@ from airflow.providers.common.compat.sdk import AirflowException
 from backfill.lab import RANGE, Lab
 
 from airflow_dataquality.checks import check
-from airflow_dataquality.operators import _gauges
 from support import on, told_to_listeners
 
 pytestmark = on("postgres", "redshift")
@@ -123,27 +122,14 @@ def test_order(lab: Lab, order: str, expected: list[str], caplog: pytest.LogCapt
     assert staged == expected
 
 
-def test_progress_is_told(lab: Lab, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
-    told: list[tuple[str, float, dict[str, str]]] = []
-
-    class Gauges:
-        @staticmethod
-        def gauge(name: str, value: float, *, tags: dict[str, str]) -> None:
-            told.append((name, value, tags))
-
-    monkeypatch.setattr(_gauges, "Stats", Gauges)
+def test_progress_is_told(lab: Lab, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, logger="airflow_dataquality"):
-        lab.backfill(task_id="a.b-c")
+        lab.backfill()
     lines = [text for text in caplog.messages if " chunks, " in text]
     assert len(lines) == 4
     assert re.fullmatch(
         r"4 of 4 chunks, 30 rows, [\d,]+ rows/s, about 0 s left: staged 2013-01-.* \(9 rows\)", lines[-1]
     )
-    assert {tuple(tags.items()) for _, _, tags in told} == {(("table", "daily"), ("task_id", "a.b-c"))}
-    names = ["chunks_done", "chunks_total", "rows", "rows_per_second", "seconds_left"]
-    assert [name for name, _, _ in told] == [f"dataquality.backfill.{name}" for name in names] * 4
-    assert [value for name, value, _ in told if name.endswith("chunks_done")] == [1, 2, 3, 4]
-    assert {name: value for name, value, _ in told[-5:]}["dataquality.backfill.rows"] == 30
 
 
 @told_to_listeners

@@ -121,10 +121,11 @@ SYSTEM_VIEWS = _names("""
     stv_sessions
     svv_transactions stv_locks stl_load_errors sys_load_error_detail svv_rls_relation svv_rls_attached_policy
     svv_attached_masking_policy svv_roles svv_user_grants svv_default_privileges svv_schema_privileges stv_recents
+    svv_external_columns svv_external_partitions
 """)
 SYSTEM_NOT_MODELLED = _names("""
     stl_query stl_querytext svl_qlog stv_tbl_perm stv_blocklist stv_inflight stl_scan stl_wlm_query svv_external_tables
-    svv_external_schemas svv_external_columns svv_external_partitions stl_s3client stl_load_commits stv_slices
+    svv_external_schemas stl_s3client stl_load_commits stv_slices
     svv_vacuum_progress svv_vacuum_summary svv_mv_info svv_datashares svv_all_tables svv_all_columns svv_redshift_tables
     svv_redshift_columns sys_query_history sys_load_history sys_query_detail svl_statementtext stl_ddltext
     stl_utilitytext stv_mv_info stl_analyze stl_vacuum pg_database_info

@@ -151,5 +151,12 @@ SELECT n.nspname::text AS schema_name, d.defaclrole::int AS owner_id, pg_get_use
     p.privilege_type, p.grantee::int AS grantee_id, rs.identity_type(p.grantee) AS grantee_type, p.is_grantable AS admin_option
 FROM pg_catalog.pg_default_acl AS d LEFT JOIN pg_catalog.pg_namespace AS n ON n.oid = d.defaclnamespace
 CROSS JOIN LATERAL aclexplode(d.defaclacl) AS p;
+-- For tests: external tables, of which the double knows no more than this.
+CREATE TABLE rs.svv_external_columns (
+    schemaname text, tablename text, columnname text, external_type text, columnnum integer, part_key integer,
+    is_nullable text);
+CREATE TABLE rs.svv_external_partitions (
+    schemaname text, tablename text, "values" text, location text, input_format text, output_format text,
+    serialization_lib text, serde_parameters text, compressed integer, parameters text);
 GRANT SELECT ON ALL TABLES IN SCHEMA rs, rs_information_schema TO PUBLIC;
 REVOKE SELECT ON rs.svv_rls_relation, rs.svv_rls_attached_policy, rs.svv_attached_masking_policy FROM PUBLIC;

@@ -17,11 +17,20 @@ def duration(text: str) -> timedelta:
     >>> duration("7d")
     datetime.timedelta(days=7)
     """
+    return timedelta(seconds=seconds(text))
+
+
+def seconds(text: str) -> float:
+    """The same in seconds; a number alone is seconds.
+
+    >>> seconds("15m"), seconds("2")
+    (900.0, 2.0)
+    """
     from airflow_dataquality.errors import SpecError
-    from airflow_dataquality.grammar import seconds
+    from airflow_dataquality.grammar import seconds as read
 
     try:
-        return timedelta(seconds=seconds(text, "ttl"))
+        return read(float(text) if text.replace(".", "", 1).isdigit() else text, "duration")
     except SpecError as error:
         raise argparse.ArgumentTypeError(f"{error.message}: write 90s, 15m, 26h, 7d or 2w") from error
 
@@ -67,6 +76,18 @@ CONN_ID = arg("--conn-id", default="warehouse", help="the warehouse's connection
 LEDGER_SCHEMA = arg("--ledger-schema", default="dataquality", help="the ledger's schema (default: dataquality)")
 
 LEDGER_CONN_ID = arg("--ledger-conn-id", metavar="CONN_ID", help="the ledger's connection, if it is another")
+PARTITION = arg(
+    "--partition", nargs="+", type=key_value, metavar="COLUMN=VALUE", help="this partition, not the whole table"
+)
+RULES = arg("--rules", nargs="+", metavar="FILE", required=True, help="rule sets: YAML or JSON files")
+PARAM = arg(
+    "--param", nargs="+", type=key_value, metavar="NAME=VALUE",
+    help="variables of templates in the files; the columns of --partition are variables, too",
+)  # fmt: skip
+FAIL_ON = arg(
+    "--fail-on", choices=("error", "warn", "never"), default="error", metavar="SEVERITY",
+    help="from which severity on a check outside its interval is a failure: error, warn or never (default: error)",
+)  # fmt: skip
 NEWEST = arg(
     "--partition",
     nargs="+",

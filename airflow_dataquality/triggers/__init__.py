@@ -1,0 +1,1 @@
+"""Triggers: what waits for deferred sensors, in the triggerer."""
