@@ -43,7 +43,7 @@ LAYERS = [
     ("demo",),
 ]
 BELOW_AIRFLOW = [layer for layers in LAYERS[: LAYERS.index(("hooks",))] for layer in layers]
-HEAVY = {"boto3", "numpy", "pandas", "psycopg", "psycopg2", "rich", "scipy", "holidays", "matplotlib"}
+HEAVY = {"boto3", "numpy", "pandas", "psycopg", "psycopg2", "rich", "scipy", "holidays", "matplotlib", "pyhocon"}
 OPERATORS = [module for operators in get_provider_info()["operators"] for module in operators["python-modules"]]
 
 

@@ -267,7 +267,7 @@ def plan(
         settings=replace(load.settings, mode="auto") if load.settings.mode == "attach" else load.settings,
         skip_unchanged=skip_unchanged and not now.chain.others(load.recorded),
         linked=True,
-        always=span.always,
+        always=span.always | {name for name in names if name not in now.chain.links},
         empty=load.allow_empty,
         kept=unique is None,
         keep_staging=load.keep_staging,

@@ -175,9 +175,9 @@ class IncrementalSummaryOperator(RendersDate, BaseSQLOperator):
         one_of(FailOn, self.fail_on, "fail_on")
         self._settings()
         seconds(self.staging_ttl, "staging_ttl")
-        for name, value in (("partition", self.partition), ("since", self.since)):
-            if not common.is_template(value) and (value is not None or name == "partition"):
-                _check_time(name, value)
+        for name in ("partition", "since"):
+            if name == "partition" or self.since is not None:
+                _check_time(name, getattr(self, name))
         return definition
 
     def _settings(self) -> Settings:
@@ -329,6 +329,8 @@ class _Sql:
 
 
 def _check_time(name: str, value: Any) -> None:
+    if common.is_template(value):
+        return
     if not isinstance(value, str) or moment(value) is None:
         raise SpecError(f"{name} is {value!r}, and no time", hint='write "{{ ds }}", "2013-02-08", "2013-02", …')
 
