@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -22,9 +21,10 @@ from airflow_dataquality.errors import ChecksFailed, DataQualityError, SpecError
 from airflow_dataquality.grammar import one_of, seconds
 from airflow_dataquality.hooks.session import DbApiSession, open_exchange
 from airflow_dataquality.measures import Measure
-from airflow_dataquality.model import FailOn, Partition, Range, Table
+from airflow_dataquality.model import FailOn, Table
 from airflow_dataquality.operators import _common as common
 from airflow_dataquality.operators._dates import RendersDate
+from airflow_dataquality.operators._facts import SqlFacts, TableFacts
 from airflow_dataquality.operators._gauges import gauge
 from airflow_dataquality.operators._source import names
 from airflow_dataquality.operators._template import SqlTemplate
@@ -152,7 +152,7 @@ class IncrementalSummaryOperator(RendersDate, BaseSQLOperator):
         common.require_connection(self)
         for name in ("summary", "source"):
             if name == "summary" or self.source is not None:
-                _check_table(name, getattr(self, name))
+                common.checked_table(getattr(self, name), name)
         if (self.source is None) == (self.sql is None):
             raise SpecError("both source and sql" if self.sql is not None else "no source is given",
                             hint="give exactly one of source= (a table) and sql= (a SELECT)")  # fmt: skip
@@ -205,9 +205,9 @@ class IncrementalSummaryOperator(RendersDate, BaseSQLOperator):
             common.refuse_templates({name: getattr(self, name) for name in templated})
         grain = self._grain(partition or str(self.partition))
         facts = (
-            _Table(Table.parse(self.source), self.partition_column)
+            TableFacts(Table.parse(self.source), self.partition_column)
             if self.source is not None
-            else _Sql(SqlTemplate.of(self, str(self.sql)), context, grain)
+            else SqlFacts(SqlTemplate.of(self, str(self.sql)), context, grain)
         )
         return SummaryLoad(
             table=Table.parse(self.summary),
@@ -271,76 +271,11 @@ class IncrementalSummaryOperator(RendersDate, BaseSQLOperator):
             self._session.cancel()
 
 
-@dataclass(frozen=True)
-class _Table:
-    """Facts in a table that has the partition column."""
-
-    table: Table
-    column: str
-
-    @property
-    def described(self) -> str:
-        return str(self.table)
-
-    @property
-    def without_end(self) -> bool:
-        return True
-
-    def sample(self, sql: Any, partition: str) -> str:
-        return str(sql.table(self.table))
-
-    def between(self, sql: Any, first: str | None, last: str) -> str:
-        if first is not None:
-            return str(sql.rows(Partition(self.table, ((self.column, Range(first, last)),))))
-        return str(sql.rows(Partition(self.table), sql.up_to(self.column, last)))
-
-
-@dataclass(frozen=True)
-class _Sql:
-    """Facts that a SELECT yields."""
-
-    template: SqlTemplate
-    context: Mapping[str, Any]
-    grain: str
-
-    @property
-    def described(self) -> str:
-        return " ".join(self.template.text.split())
-
-    @property
-    def without_end(self) -> bool:
-        return False
-
-    def sample(self, sql: Any, partition: str) -> str:
-        return self.between(sql, partition, partition)
-
-    def between(self, sql: Any, first: str | None, last: str) -> str:
-        if first == last:
-            text = self.template.render(self.context, last, last, self.grain, backfill=False)
-        elif self.template.reads_ranges:
-            text = self.template.render(self.context, str(first), last, self.grain)
-        else:
-            raise SpecError(
-                f"the SQL reads one partition, by its ds, and {first} to {last} are wanted",
-                hint="read from start_date to end_date, {% if backfill %} … BETWEEN '{{ start_date }}' AND "
-                "'{{ end_date }}' {% endif %}; or build one partition after the other",
-            )
-        return str(sql.nested(text))
-
-
 def _check_time(name: str, value: Any) -> None:
     if common.is_template(value):
         return
     if not isinstance(value, str) or moment(value) is None:
         raise SpecError(f"{name} is {value!r}, and no time", hint='write "{{ ds }}", "2013-02-08", "2013-02", …')
-
-
-def _check_table(name: str, value: Any) -> None:
-    if common.is_template(value):
-        return
-    if not isinstance(value, str):
-        raise SpecError(f"{name} is {value!r}, not a text", hint=f'write {name}="schema.table"')
-    Table.parse(value)
 
 
 def summary_from_config(
