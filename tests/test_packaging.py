@@ -50,8 +50,8 @@ LAYERS = [
 ]
 BELOW_AIRFLOW = [layer for layers in LAYERS[: LAYERS.index(("hooks",))] for layer in layers]
 HEAVY = {
-    *("boto3", "datadog", "holidays", "matplotlib", "numpy", "pandas", "psycopg", "psycopg2", "redshift_connector"),
-    *("rich", "scipy"),
+    *("boto3", "datadog", "holidays", "matplotlib", "numpy", "pandas", "psycopg", "psycopg2", "pyhocon"),
+    *("redshift_connector", "rich", "scipy"),
 }
 OPERATORS = [module for operators in get_provider_info()["operators"] for module in operators["python-modules"]]
 SENSORS = [

@@ -40,7 +40,8 @@ COMPARISONS: Mapping[str, str] = {
     ),
     "churn_ratio": (
         "SELECT {by}, CAST(SUM(dq_n) AS DOUBLE PRECISION) / NULLIF(SUM(dq_held), 0), SUM(dq_held) FROM ("
-        "SELECT {by}, 0 AS dq_n, COUNT(*) AS dq_held FROM (SELECT DISTINCT {all} FROM {production} AS p) AS d GROUP BY {by}\n"
+        "SELECT {by}, 0 AS dq_n, COUNT(*) AS dq_held FROM (SELECT DISTINCT {all} FROM {production} AS p) AS d "
+        "GROUP BY {by}\n"
         f"UNION ALL SELECT {{by}}, COUNT(*), 0 FROM ({_LOST}) AS lost GROUP BY {{by}}\n"
         f"UNION ALL SELECT {{by}}, COUNT(*), 0 FROM ({_GAINED}) AS gained GROUP BY {{by}}) AS q GROUP BY {{by}}"
     ),
@@ -53,7 +54,8 @@ COMPARISONS: Mapping[str, str] = {
         "SELECT {by}, CASE WHEN MAX(dq_n) = MAX(dq_held) THEN 0 "
         "WHEN MAX(dq_spread) = 0 THEN CAST('Infinity' AS DOUBLE PRECISION) "
         "ELSE ABS(MAX(dq_n) - MAX(dq_held)) / MAX(dq_spread) END, COUNT(dq_held) FROM ("
-        f"SELECT {{by}}, {_MEAN} AS dq_n, {_UNKNOWN} AS dq_held, {_UNKNOWN} AS dq_spread FROM {{rows}} AS s GROUP BY {{by}}\n"
+        f"SELECT {{by}}, {_MEAN} AS dq_n, {_UNKNOWN} AS dq_held, {_UNKNOWN} AS dq_spread FROM {{rows}} AS s "
+        "GROUP BY {by}\n"
         f"UNION ALL SELECT {{by}}, NULL, {_MEAN}, COALESCE(STDDEV_SAMP(CAST({{column}} AS DOUBLE PRECISION)), 0) "
         "FROM {production} AS p GROUP BY {by}) AS q GROUP BY {by}"
     ),

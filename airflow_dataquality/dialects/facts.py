@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from airflow_dataquality.dialects.lexer import _TOKEN, single_select
+from airflow_dataquality.dialects.lexer import TOKEN, single_select
 from airflow_dataquality.dialects.summary import ALWAYS, NEVER, SummarySql
 from airflow_dataquality.errors import SpecError
 
@@ -88,7 +88,7 @@ def expression(sql: Any, what: str) -> str:
     except SpecError as error:
         raise SpecError(f"{what}: {error.message}", hint=error.hint) from None
     opened: list[str] = []
-    for match in _TOKEN.finditer(sql):
+    for match in TOKEN.finditer(sql):
         sign = match["other"]
         if match["line"] or match["block"]:
             raise SpecError(f"{what}: {sql!r} holds a comment", hint="leave it out: SQL follows the expression")

@@ -116,11 +116,17 @@ class LedgerSql(Names):
         )
 
     def publications(self, ledger: Table, table: Table, columns: Sequence[str]) -> str:
-        """A query for what was published of a table, oldest first."""
+        """A query for what was published of a table, oldest first.
+
+        The last column is the definition, which is long and seldom another: ``''`` is that of the row before.
+        """
         where = self.rows_of(Partition(table, (("table_schema", table.schema), ("table_name", table.name))))
+        order = f"ORDER BY {self.identifiers(['published_at', 'partition'])}"
+        definition = self.identifier("definition")
+        same = f"{definition} = LAG({definition}) OVER ({order})"
         return (
-            f"SELECT {self.identifiers(columns)} FROM {self.table(ledger)} "
-            f"WHERE {where} ORDER BY {self.identifier('published_at')}"
+            f"SELECT {self.identifiers(columns)}, CASE WHEN {same} THEN '' ELSE {definition} END "
+            f"FROM {self.table(ledger)} WHERE {where} {order}"
         )
 
     def newest(

@@ -7,7 +7,7 @@ import re
 from airflow_dataquality.errors import SpecError
 
 # https://www.postgresql.org/docs/current/sql-syntax-lexical.html. Comments nest, so they are counted by hand.
-_TOKEN = re.compile(
+TOKEN = re.compile(
     r"""(?P<space>\s+)
       | (?P<line>--[^\n]*)
       | (?P<block>/\*)
@@ -34,7 +34,7 @@ def single_select(sql: str) -> str:
     """
     end, first, position = None, None, 0
     while position < len(sql):
-        match = _TOKEN.match(sql, position)
+        match = TOKEN.match(sql, position)
         assert match is not None
         position = match.end()
         if match["open"]:

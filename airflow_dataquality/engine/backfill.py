@@ -6,29 +6,23 @@ staged are one transaction, so that whoever comes next goes on with what is miss
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
 from airflow_dataquality.engine import staging
-from airflow_dataquality.engine.checking import Checking, explained
-from airflow_dataquality.engine.clock import STAGING
 from airflow_dataquality.engine.columns import Shape, canonical_values, shape_of
-from airflow_dataquality.engine.judge import resolve
 from airflow_dataquality.engine.ledger import Ledger, Run
-from airflow_dataquality.engine.said import database_error
 from airflow_dataquality.engine.session import ExchangeSession
 from airflow_dataquality.engine.settings import Settings
 from airflow_dataquality.engine.source import Select
 from airflow_dataquality.engine.staging import Mark, Stage
 from airflow_dataquality.engine.target import Target, locate
 from airflow_dataquality.errors import DataQualityError, ExchangeError, PartitionError
-from airflow_dataquality.model import Check, Column, FailOn, Interval, Metric, Partition, Range, Table
-from airflow_dataquality.plans.backfill import Chunk
+from airflow_dataquality.model import Check, Column, FailOn, Partition, Range, Table
+from airflow_dataquality.plans.backfill import Chunk, identity
 from airflow_dataquality.plans.names import beside
 
 log = logging.getLogger(__name__)
@@ -105,6 +99,11 @@ class Backfill:
         return list(seen)
 
     @property
+    def asked(self) -> set[str]:
+        """A hash of each check of a chunk."""
+        return {identity(c.metric.series, str(c.expect), c.severity)[:8] for c in self.checks}
+
+    @property
     def key(self) -> dict[str, Range]:
         """The range, as the key of one partition."""
         partitions = self.partitions
@@ -162,18 +161,16 @@ def begin(at: Connected, spec: Backfill, run: Run, *, generation: str | None = N
     stage = beside(target.table, "backfill", spec.identity, session.dialect.max_name_bytes)
     shape = shape_of(session, target, _Described(spec, Select(spec.shape or spec.select(spec.chunks[0], stage))))
     whole = Partition(target.table, ((spec.column, f"{spec.partitions[0]}/{spec.partitions[-1]}"),))
-    mark = next((mark for table, mark in staging.marked(session, stage.schema) if table == stage), None)
     if generation is not None:
-        if mark is None or mark.run_uid != generation or mark.role != staging.BACKFILL:
-            raise ExchangeError(f"the backfill of {whole} is over, or was begun anew by another run",
-                                hint="clear its first task, too")  # fmt: skip
-        made = Stage(stage)
+        made = _begun(session, target.table, generation)
     else:
+        mark = _mark_of(session, stage)
         for swept in staging.sweep(session, target.table.schema, ttl=spec.ttl):
             log.info("Dropped %s, left by a run that is gone", swept)
         role = staging.BACKFILL if spec.kept else staging.STAGE
-        made, generation = _stage(session, spec, shape, stage, Mark.of(role, whole, run), mark)
-    columns = session.columns(stage)
+        fresh = replace(Mark.of(role, whole, run), met=" ".join(sorted(spec.asked)))
+        made, generation = _stage(session, spec, shape, stage, fresh, mark)
+    columns = session.columns(made.table)
     kind = next(column.type for column in columns if column.name == spec.column)
     names = _names(session, spec, kind)
     return Job(spec, run, target, shape, made, columns, names, generation)
@@ -209,12 +206,29 @@ class _Described:
         return self.spec.key
 
 
+def _begun(session: ExchangeSession, table: Table, generation: str) -> Stage:
+    """The staging table of a backfill that was begun; not by its name, as another task's SQL may be rendered otherwise.
+
+    :raises ExchangeError: if it is over
+    """
+    for stage, mark in staging.marked(session, table.schema):
+        if (mark.role, mark.run_uid, mark.table) == (staging.BACKFILL, generation, str(table)):
+            return Stage(stage)
+    raise ExchangeError(f"the backfill of {table} is over, or was begun anew by another run",
+                        hint="clear its first task, too")  # fmt: skip
+
+
+def _mark_of(session: ExchangeSession, stage: Table) -> Mark | None:
+    return next((mark for table, mark in staging.marked(session, stage.schema) if table == stage), None)
+
+
 def _stage(
     session: ExchangeSession, spec: Backfill, shape: Shape, stage: Table, mark: Mark, found: Mark | None
 ) -> tuple[Stage, str]:
     if not session.query(session.dialect.try_own(stage, found.owner if found else ""))[0][0]:
         raise ExchangeError(f"the backfill of {Partition.of(spec.table, spec.key)} is under way in another task",
                             hint="wait for it: the same work need not be done twice")  # fmt: skip
+    found = _mark_of(session, stage)  # whoever owned it until now may have finished it
     if found is not None:
         if why := _stale(session, spec, shape, stage, found):
             log.info("Begins anew: %s", why)
@@ -234,123 +248,13 @@ def _stale(session: ExchangeSession, spec: Backfill, shape: Shape, stage: Table,
         return "resume=False"
     if found.age >= spec.ttl:
         return f"what was staged is older than {spec.ttl}"
+    if not spec.asked <= set(found.met.split()):
+        return "what was staged did not have to meet these checks"
     if shape.features is None:
         return None
     wanted = {column.name: column.type for column in session.columns(shape.table)}
     held = {column.name: column.type for column in session.columns(stage)}
     return None if wanted == held else "the table's columns have changed"
-
-
-def stage_chunk(at: Connected, job: Job, chunk: Chunk) -> int:
-    """Compute a chunk, check it, and stage its rows and the record of it in one transaction; its rows.
-
-    :raises TableError: with the database's words
-    :raises ChecksFailed: if a check blocks; nothing is staged
-    """
-    with job.spec.settings.clock.step(STAGING):
-        return _staged_straight(at, job, chunk) if job.spec.direct else _staged(at, job, chunk)
-
-
-def _staged(at: Connected, job: Job, chunk: Chunk) -> int:
-    started = time.monotonic()
-    session, ledger, sql = at.session, at.ledger, at.session.dialect
-    mine = Table(f"dq_chunk_{chunk.number}")
-    session.execute(sql.create_temporary_like(mine, job.stage.table))
-    try:
-        rows = _computed(session, job, chunk, mine)
-        if rows:
-            _check(at, job, chunk, mine)
-        with session.transaction():
-            session.query(sql.lock_chunk(job.stage.table, chunk.number))
-            if (before := ledger.chunks(job.generation).get(chunk.number)) is not None:
-                log.info("Chunk %s was staged by another run meanwhile", chunk)
-                return before
-            if rows:
-                session.execute(sql.insert_from(job.stage.table, job.stored, mine, overriding=False))
-            seconds = time.monotonic() - started
-            ledger.record_chunk(job.run, job.target.table, job.generation, chunk, rows=rows, seconds=seconds)
-    finally:
-        with contextlib.suppress(Exception):  # a broken session took it along
-            session.execute(sql.drop_if_exists(mine))
-    return rows
-
-
-def _staged_straight(at: Connected, job: Job, chunk: Chunk) -> int:
-    started = time.monotonic()
-    session = at.session
-    with session.transaction():
-        session.query(session.dialect.lock_chunk(job.stage.table, chunk.number))
-        if (before := at.ledger.chunks(job.generation).get(chunk.number)) is not None:
-            return before
-        rows = _rows_of(job, chunk).fill(session, job.stage.table, job.shape.supplied)
-        seconds = time.monotonic() - started
-        at.ledger.record_chunk(job.run, job.target.table, job.generation, chunk, rows=rows, seconds=seconds)
-    return rows
-
-
-def _rows_of(job: Job, chunk: Chunk) -> Select:
-    return Select(job.spec.select(chunk, job.stage.table), job.spec.setup)
-
-
-def _computed(session: ExchangeSession, job: Job, chunk: Chunk, mine: Table) -> int:
-    with session.transaction():
-        return _rows_of(job, chunk).fill(session, mine, job.shape.supplied)
-
-
-def _check(at: Connected, job: Job, chunk: Chunk, mine: Table) -> None:
-    partition = Partition(job.target.table, ((job.spec.column, Range(chunk.first, chunk.last)),))
-    if len(chunk.partitions) == 1:
-        partition = Partition(job.target.table, ((job.spec.column, chunk.first),))
-    checking = checking_of(at, job, partition)
-    summary = checking.judge(Partition(mine), lambda result: explained(at.session, mine, partition, result))
-    if blocking := checking.blocking(summary, job.spec.fail_on):
-        outcome = {"table": str(partition.table), "partition": {job.spec.column: str(chunk)}}
-        raise checking.failure(
-            f"chunk {chunk}", summary, blocking, outcome=outcome, hint="mend the SQL, or what it reads"
-        )
-
-
-def checking_of(at: Connected, job: Job, partition: Partition) -> Checking:
-    """The checks of a chunk's rows, or of all: what the user asks for, and that they are of the range."""
-    metric = Metric("outside_partition", (job.spec.column,), (("key", partition.key),))
-    implied = Check("rows_in_partition", metric, Interval(0, 0), source="partition_column=", implied=True)
-    return Checking(
-        at.session, at.ledger, job.run, partition,
-        checks=(*resolve(job.spec.checks, job.columns, dialect=at.session.dialect), implied),
-        columns=job.columns,
-        production=partition if job.target.oid is not None else None,
-        outcome=lambda summary: summary.as_dict(),
-    )  # fmt: skip
-
-
-def missing(at: Connected, job: Job) -> list[Chunk]:
-    """The chunks that are not staged yet, in the order in which they are to be begun."""
-    staged = at.ledger.chunks(job.generation)
-    return [chunk for chunk in job.spec.chunks if chunk.number not in staged]
-
-
-def complete(at: Connected, job: Job) -> Job:
-    """The job with all of its rows counted.
-
-    :raises ExchangeError: if a chunk is missing, or the staging table does not hold what was recorded
-    :raises TableError: if no chunk has rows
-    """
-    session, staged = at.session, at.ledger.chunks(job.generation)
-    if lacking := [str(chunk) for chunk in job.spec.chunks if chunk.number not in staged]:
-        raise ExchangeError(f"{job.whole}: {len(lacking)} chunks are not staged: {', '.join(lacking[:10])}",
-                            hint="run them first")  # fmt: skip
-    sql = session.dialect
-    rows = int(session.query(sql.count_rows(job.stage.table))[0][0])
-    if rows != sum(staged.values()):
-        raise ExchangeError(
-            f"{job.stage.table} holds {rows:,} rows, of {sum(staged.values()):,} that were staged: it was changed",
-            hint=f"DROP TABLE {sql.table(job.stage.table)}, and run the backfill again",
-        )
-    try:
-        session.execute(sql.analyze(job.stage.table))
-    except Exception as error:
-        raise database_error(f"{job.stage.table} cannot be analyzed", error) from error
-    return replace(job, stage=replace(job.stage, rows=rows))
 
 
 def give_up(session: ExchangeSession, job: Job, error: BaseException, *, rejected: bool) -> None:

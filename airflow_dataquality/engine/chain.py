@@ -47,8 +47,7 @@ class Chain:
             key = json.loads(text)
             name = key.get(column)
             if key.keys() == {column} and isinstance(name, str) and moment(name) is not None:
-                definition = json.loads(row["definition"]) if row["definition"] else None
-                found[name] = Link(row["run_uid"], int(row["rows"]), definition, row["built_on"])
+                found[name] = Link(row["run_uid"], int(row["rows"]), row["definition"], row["built_on"])
         return cls(dict(sorted(found.items(), key=lambda item: str(moment(item[0])))), grain)
 
     @property

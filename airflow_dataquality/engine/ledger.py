@@ -198,13 +198,13 @@ class Ledger:
 
         What was replaced together with the whole table has no ``definition``.
         """
-        columns = ["partition", "run_uid", "mode", "rows", "definition", "built_on"]
+        columns = ["partition", "run_uid", "mode", "rows", "built_on"]
         found: dict[str, dict[str, Any]] = {}
-        maker = None
-        for partition, *values in self.session.query(
-            self.dialect.publications(self.table("publication"), table, columns)
-        ):
-            row = dict(zip(columns[1:], values, strict=True))
+        maker = definition = None
+        asked = self.dialect.publications(self.table("publication"), table, columns)
+        for partition, *values, text in self.session.query(asked):
+            definition = json.loads(text) if text else definition if text == "" else None
+            row = {**dict(zip(columns[1:], values, strict=True)), "definition": definition}
             if row["mode"] == "create" and row["run_uid"] != maker:
                 found, maker = {}, row["run_uid"]
             if partition == "{}":

@@ -14,6 +14,10 @@ log = logging.getLogger(__name__)
 Gauge = Callable[[str, float], None]
 
 
+FEW = 100
+"""Of more chunks than that not each has a line of its own in the log, but one a second."""
+
+
 def no_gauge(_name: str, _value: float) -> None:
     """Tell nobody."""
 
@@ -34,6 +38,7 @@ class Progress:
     rows: int = 0
     _begun: int = field(init=False)
     _started: float = field(default_factory=time.monotonic)
+    _told: float = 0.0
 
     def __post_init__(self) -> None:
         self._begun = self.done
@@ -42,14 +47,18 @@ class Progress:
         """Tell of a chunk."""
         self.done += 1
         self.rows += rows
-        numbers = self.numbers(time.monotonic() - self._started)
+        now = time.monotonic()
+        numbers = self.numbers(now - self._started)
+        for name, value in numbers.items():
+            self.gauge(name, value)
+        if self.total > FEW and now - self._told < 1 and self.done < self.total:
+            return
+        self._told = now
         log.info(
             "%s of %s chunks, %s rows, %s rows/s, about %s left: staged %s (%s rows)",
             self.done, self.total, f"{self.rows:,}", f"{numbers['rows_per_second']:,.0f}",
             as_time(numbers["seconds_left"]), chunk, f"{rows:,}",
         )  # fmt: skip
-        for name, value in numbers.items():
-            self.gauge(name, value)
 
     def numbers(self, seconds: float) -> Mapping[str, float]:
         """Where it is after so many seconds."""

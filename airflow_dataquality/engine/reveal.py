@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from airflow_dataquality.engine import staging
-from airflow_dataquality.engine.backfill import Connected, Job, complete, give_up
+from airflow_dataquality.engine.backfill import Connected, Job, give_up
+from airflow_dataquality.engine.chunks import complete
 from airflow_dataquality.engine.clock import CHECKS, EXCHANGE
 from airflow_dataquality.engine.compare import Compared, as_text, blocked, compare, rows_measured
 from airflow_dataquality.engine.exchange import Exchange
@@ -92,7 +93,7 @@ def examine(at: Connected, job: Job) -> tuple[Job, list[Compared]]:
 
 
 def _compared(at: Connected, job: Job) -> list[Compared]:
-    if not job.stage.rows:
+    if not job.stage.rows and not (job.spec.linked and job.spec.empty):
         raise TableError(f"{job.whole} has no rows at all", hint="look at what the SQL reads")
     compared = compare(at.session, at.ledger, job)
     if not job.spec.empty and (empty := [found.partition for found in compared if not found.staged]):

@@ -41,6 +41,7 @@ class Mark:
     :param partition: the partition as the ledger writes it
     :param at: when it took the role, ISO 8601 in UTC
     :param owner: the session that owns it, where that is not a lock's to know
+    :param met: hashes of the checks that the rows in it have met, with blanks between
     """
 
     role: str
@@ -49,6 +50,7 @@ class Mark:
     run_uid: str
     at: str
     owner: str = ""
+    met: str = ""
 
     @classmethod
     def of(cls, role: str, partition: Partition, run: Run) -> Mark:

@@ -128,8 +128,10 @@ class Summarizing:
         """
         name = str(canonical_value(self.session, self.load.column, partition, self.types[self.load.column]))
         if moment(name) is None or partition_after(name, self.load.grain, 0) != name:
-            raise PartitionError(f"{self.load.column}={name} is no {self.load.grain}",
-                                 hint='write its beginning: "2013-02-08", "2013-02", …, or name another grain=')  # fmt: skip
+            raise PartitionError(
+                f"{self.load.column}={name} is no {self.load.grain}",
+                hint='write its beginning: "2013-02-08", "2013-02", …, or name another grain=',
+            )
         if self.load.since and before(name, self.load.since):
             raise PartitionError(f"{name} is before since={self.load.since}", hint="there are no facts that count")
         if name.endswith("+00:00") and self.load.grain != "hour" and "T00:00:00" not in name:

@@ -70,7 +70,7 @@ TABLES: dict[str, dict[str, tuple[str, str]]] = {
         **{name: _RUN[name] for name in ("table_schema", "table_name")},
         "backfill": ("text", "one backfill, until its exchange: run_uid of the attempt that began it"),
         "number": ("integer", "number of the chunk, from 1 in the order of time"),
-        "first_partition": ("text", "the first of its partitions, as the database prints it"),
+        "first_partition": ("text", "the first of its partitions, as it was written"),
         "last_partition": ("text", "the last"),
         "rows": ("bigint", "rows staged"),
         "seconds": ("double", "how long that took"),

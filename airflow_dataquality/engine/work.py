@@ -6,16 +6,8 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from airflow_dataquality.engine.backfill import (
-    Backfill,
-    Connected,
-    Job,
-    begin,
-    checking_of,
-    give_up,
-    missing,
-    stage_chunk,
-)
+from airflow_dataquality.engine.backfill import Backfill, Connected, Job, begin, give_up
+from airflow_dataquality.engine.chunks import checking_of, missing, stage_chunk
 from airflow_dataquality.engine.ledger import Run
 from airflow_dataquality.engine.parallel import Connect, Failure, Pool, in_parallel
 from airflow_dataquality.engine.progress import Gauge, Progress, no_gauge

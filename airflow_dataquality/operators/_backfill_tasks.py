@@ -6,7 +6,8 @@ import abc
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow_dataquality.engine.backfill import Connected, begin, checking_of, missing, stage_chunk
+from airflow_dataquality.engine.backfill import Connected, begin
+from airflow_dataquality.engine.chunks import checking_of, missing, stage_chunk
 from airflow_dataquality.engine.reveal import examine, reveal
 from airflow_dataquality.errors import ChecksFailed, DataQualityError
 from airflow_dataquality.hooks.session import open_exchange

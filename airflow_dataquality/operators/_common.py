@@ -136,15 +136,16 @@ def listed(name: str, value: Any) -> tuple[str, ...]:
     return tuple(value)
 
 
-def checked_table(table: Any) -> None:
+def checked_table(table: Any, name: str = "table") -> None:
     """Refuse a table's name that cannot be one. A template is let through.
 
+    :param name: of the argument
     :raises SpecError: if it is no name
     """
     if is_template(table):
         return
     if not isinstance(table, str):
-        raise SpecError(f"table is {table!r}, not a text", hint='write table="schema.table"')
+        raise SpecError(f"{name} is {table!r}, not a text", hint=f'write {name}="schema.table"')
     Table.parse(table)
 
 

@@ -30,6 +30,8 @@ class RendersDate(_Base):
 
 def with_date(operator: BaseSQLOperator, context: Any) -> Any:
     """The context, with what a text for backfills asks for; and with a date if it has none and its run tells one."""
+    if not context:
+        return context  # there is nothing to render with
     dated = _dated(operator, context)
     ends = {"start_date": dated["ds"], "end_date": dated["ds"]} if dated.get("ds") else {}
     return {"backfill": False, **ends, **dated}

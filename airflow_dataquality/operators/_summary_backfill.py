@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow_dataquality.engine.summarize import plan_range
+from airflow_dataquality.engine.summary_plan import plan_range
 from airflow_dataquality.errors import SpecError
 from airflow_dataquality.grammar import seconds
 from airflow_dataquality.model import FailOn
@@ -41,9 +41,16 @@ class SummaryBackfill(ParallelBackfillOperator):
                  "max_parallel", "partition_column", "grain", "checks")  # fmt: skip
         mine = {name: getattr(operator, name) for name in names}
         stem = re.sub(r"\W", "_", operator.task_id)
-        text = operator.sql or f"SELECT * FROM {operator.source}"
         self.operator = operator
-        super().__init__(**{"task_id": f"backfill_{stem}", "table": operator.summary, "sql": text, **mine, **kwargs})
+        super().__init__(
+            **{
+                "task_id": f"backfill_{stem}",
+                "table": operator.summary,
+                "sql": operator.sql or operator.source,
+                **mine,
+                **kwargs,
+            }
+        )
 
     def lineage_reads(self) -> Sequence[Reads]:
         """What OpenLineage is told of as inputs."""

@@ -91,8 +91,8 @@ def dates(first: str, last: str, grain: str) -> dict[str, Any]:
 
     begin, end = (pendulum.instance(_time(value), tz="UTC") for value in (first, partition_after(last, grain)))
     return {
-        "ds": first,
-        "ds_nodash": first.replace("-", ""),
+        "ds": f"{begin:%Y-%m-%d}",
+        "ds_nodash": f"{begin:%Y%m%d}",
         "ts": begin.isoformat(),
         "ts_nodash": begin.strftime("%Y%m%dT%H%M%S"),
         "logical_date": begin,

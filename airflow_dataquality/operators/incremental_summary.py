@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -20,8 +19,9 @@ from airflow_dataquality.errors import ChecksFailed, DataQualityError, SpecError
 from airflow_dataquality.grammar import one_of, seconds
 from airflow_dataquality.hooks.session import DbApiSession, open_exchange
 from airflow_dataquality.measures import Measure
-from airflow_dataquality.model import FailOn, Partition, Range, Table
+from airflow_dataquality.model import FailOn, Table
 from airflow_dataquality.operators import _common as common
+from airflow_dataquality.operators._facts import SqlFacts, TableFacts
 from airflow_dataquality.operators._lineage import Reads, TellsLineage
 from airflow_dataquality.operators._metrics import Emitting, emits
 from airflow_dataquality.operators._source import names
@@ -138,7 +138,7 @@ class IncrementalSummaryOperator(TellsLineage, Emitting):
         self.ledger_schema = ledger_schema
         self._session: DbApiSession | None = None
         self._pool: Pool | None = None
-        self._facts: _Table | _Sql | None = None
+        self._facts: TableFacts | SqlFacts | None = None
         self._definition = self._validated()
         self._checks = checks_from(() if checks is None else checks, folders=common.search_folders(self))
         common.refuse_health(self._checks)
@@ -151,7 +151,7 @@ class IncrementalSummaryOperator(TellsLineage, Emitting):
         common.require_connection(self)
         for name in ("summary", "source"):
             if name == "summary" or self.source is not None:
-                _check_table(name, getattr(self, name))
+                common.checked_table(getattr(self, name), name)
         if (self.source is None) == (self.sql is None):
             raise SpecError("both source and sql" if self.sql is not None else "no source is given",
                             hint="give exactly one of source= (a table) and sql= (a SELECT)")  # fmt: skip
@@ -205,9 +205,9 @@ class IncrementalSummaryOperator(TellsLineage, Emitting):
             common.refuse_templates({name: getattr(self, name) for name in templated})
         grain = self._grain(partition or str(self.partition))
         self._facts = facts = (
-            _Table(Table.parse(self.source), self.partition_column)
+            TableFacts(Table.parse(self.source), self.partition_column)
             if self.source is not None
-            else _Sql(SqlTemplate.of(self, str(self.sql)), context, grain)
+            else SqlFacts(SqlTemplate.of(self, str(self.sql)), context, grain)
         )
         return SummaryLoad(
             table=Table.parse(self.summary),
@@ -282,80 +282,11 @@ class IncrementalSummaryOperator(TellsLineage, Emitting):
             self._session.cancel()
 
 
-@dataclass(frozen=True)
-class _Table:
-    """Facts in a table that has the partition column."""
-
-    table: Table
-    column: str
-
-    @property
-    def described(self) -> str:
-        return str(self.table)
-
-    @property
-    def without_end(self) -> bool:
-        return True
-
-    def reads(self, partition: str) -> Reads:
-        return Reads(tables=[self.table])
-
-    def sample(self, sql: Any, partition: str) -> str:
-        return str(sql.table(self.table))
-
-    def between(self, sql: Any, first: str | None, last: str) -> str:
-        if first is not None:
-            return str(sql.rows(Partition(self.table, ((self.column, Range(first, last)),))))
-        return str(sql.rows(Partition(self.table), sql.up_to(self.column, last)))
-
-
-@dataclass(frozen=True)
-class _Sql:
-    """Facts that a SELECT yields."""
-
-    template: SqlTemplate
-    context: Mapping[str, Any]
-    grain: str
-
-    @property
-    def described(self) -> str:
-        return " ".join(self.template.text.split())
-
-    @property
-    def without_end(self) -> bool:
-        return False
-
-    def reads(self, partition: str) -> Reads:
-        return Reads(sql=[self.template.render(self.context, partition, partition, self.grain, backfill=False)])
-
-    def sample(self, sql: Any, partition: str) -> str:
-        return self.between(sql, partition, partition)
-
-    def between(self, sql: Any, first: str | None, last: str) -> str:
-        if first == last:
-            text = self.template.render(self.context, last, last, self.grain, backfill=False)
-        elif self.template.reads_ranges:
-            text = self.template.render(self.context, str(first), last, self.grain)
-        else:
-            raise SpecError(
-                f"the SQL reads one partition, by its ds, and {first} to {last} are wanted",
-                hint="read from start_date to end_date, {% if backfill %} … BETWEEN '{{ start_date }}' AND "
-                "'{{ end_date }}' {% endif %}; or build one partition after the other",
-            )
-        return str(sql.nested(text))
-
-
 def _check_time(name: str, value: Any) -> None:
-    if not isinstance(value, str) or moment(value) is None:
-        raise SpecError(f"{name} is {value!r}, and no time", hint='write "{{ ds }}", "2013-02-08", "2013-02", …')
-
-
-def _check_table(name: str, value: Any) -> None:
     if common.is_template(value):
         return
-    if not isinstance(value, str):
-        raise SpecError(f"{name} is {value!r}, not a text", hint=f'write {name}="schema.table"')
-    Table.parse(value)
+    if not isinstance(value, str) or moment(value) is None:
+        raise SpecError(f"{name} is {value!r}, and no time", hint='write "{{ ds }}", "2013-02-08", "2013-02", …')
 
 
 def summary_from_config(

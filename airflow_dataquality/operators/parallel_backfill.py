@@ -43,7 +43,7 @@ class ParallelBackfillOperator(BackfillTask):
         and last partition, as ``start`` is written), and what a run of its first partition would have: ``ds``,
         ``ts``, ``logical_date``, ``data_interval_start``; ``data_interval_end`` is the end of its last
     :param partition_column: the column that tells the partition, an exact name
-    :param start: the first partition, ``2013-01-01``, ``2013-01`` or ``2013-01-01T00`` (templated)
+    :param start: the first partition, ``2013-01-01``, ``2013-01`` or ``2013-01-01T00:00Z`` (templated)
     :param end: the last partition, included (templated)
     :param grain: ``hour``, ``day``, ``week`` or ``month`` from one partition to the next; ``auto`` tells by ``start``
     :param days_per_chunk: days that are computed by one statement; by default 7, or 1 if the SQL reads only its ``ds``

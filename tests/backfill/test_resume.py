@@ -142,7 +142,8 @@ def unfinished(lab: Lab, **arguments: Any) -> None:
     ("way", "arguments"),
     [
         ("goes on", {}),
-        ("goes on", {"checks": [check("row_count", geq_to=1)], "max_parallel": 1, "order": "oldest_first"}),
+        ("goes on", {"checks": [NO_BIG], "max_parallel": 1, "order": "oldest_first"}),
+        ("begins anew", {"checks": [NO_BIG, check("row_count", geq_to=1)]}),
         ("begins anew", {"resume": False}),
         ("begins anew", {"staging_ttl": 0}),
         ("another", {"sql": f"{RANGE} AND id > 0"}),

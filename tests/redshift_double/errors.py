@@ -12,6 +12,8 @@ def translated_error(body: bytes) -> bytes:
     code, message = fields.get("C", ""), fields.get("M", "")
     if code == "40001":
         return error_body(*SERIALIZATION)
+    if code == "23505" and "pg_class_relname_nsp_index" in message:  # Postgres looks for the name too early
+        return error_body("42P07", "relation already exists")
     if code == "428C9":
         return error_body("0A000", "cannot set an identity column to a value")
     if code == "21000" and "MERGE" in message:

@@ -124,8 +124,7 @@ class Lab:
 
     def chain(self, table: str = "s", column: str = "ds", grain: str = "day") -> Chain:
         """What the ledger knows."""
-        (schema,) = {"postgres": "public", "redshift": "public"}[self.database.kind].split()
-        return Chain.read(Ledger(self.database.session), Table(table, schema), column, grain)
+        return Chain.read(Ledger(self.database.session), Table(table, "public"), column, grain)
 
     def ledger(self, table: str, columns: str, where: str = "") -> list[Row]:
         return self.run(f"SELECT {columns} FROM dataquality.{table} {where}")

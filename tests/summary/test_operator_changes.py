@@ -167,3 +167,7 @@ def test_rows_that_nobody_published(lab: Lab) -> None:
     backfill = ParallelBackfillOperator.of(lab.operator(DAYS[1]), DAYS[0], DAYS[2])
     assert backfill.execute({})["partitions"] == 3
     assert lab.right(*DAYS[:3])
+    # Nor are rows left alone that happen to be right.
+    lab.run("DELETE FROM dataquality.publication")
+    assert lab.backfill(DAYS[0], DAYS[2], skip_unchanged=True)["unchanged"] == 0
+    assert list(lab.chain().links) == DAYS[:3]

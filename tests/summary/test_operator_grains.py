@@ -56,7 +56,9 @@ GRAINS = {
         "TIMESTAMP", tuple(f"2012-02-{day}:00" for day in ("28T22", "28T23", "29T00", "29T01", "29T02")), 1,
         names=tuple(f"2012-02-{day}:00:00" for day in ("28T22", "28T23", "29T00", "29T01", "29T02")),
     ),
-    "hours as text": Grain("VARCHAR(13)", tuple(f"2012-02-{hour}" for hour in ("28T22", "28T23", "29T00", "29T01", "29T02")), 1),
+    "hours as text": Grain(
+        "VARCHAR(13)", tuple(f"2012-02-{hour}" for hour in ("28T22", "28T23", "29T00", "29T01", "29T02")), 1
+    ),
     "hours where clocks change": Grain(
         "TIMESTAMPTZ", tuple(f"2013-03-10T0{hour}:00+00:00" for hour in range(5, 10)), 0, "hour",
         names=tuple(f"2013-03-10T0{hour}:00:00+00:00" for hour in range(5, 10)),

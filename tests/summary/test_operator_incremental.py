@@ -99,12 +99,24 @@ def test_a_day_without_facts_carries_on(lab: Lab) -> None:
 @pytest.mark.parametrize("arguments", [{}, {"sql": DAILY}], ids=str)
 def test_no_facts_at_all(lab: Lab, arguments: dict[str, Any]) -> None:
     lab.run("DELETE FROM facts WHERE ds < '2013-01-05'")
-    with pytest.raises(AirflowException, match=r"not_empty [\s\S]*Hint: look at what the source reads; allow_empty=True"):
+    with pytest.raises(
+        AirflowException, match=r"not_empty [\s\S]*Hint: look at what the source reads; allow_empty=True"
+    ):
         lab.publish("2013-01-03", **arguments)
-    assert lab.rows() == [] if lab.chain().links else True
+    assert lab.chain().links == {}
     lab.publish(*DAYS[2:], allow_empty=True, **arguments)
     assert lab.right(*DAYS[2:])
     assert [lab.chain().links[day].rows for day in DAYS[2:]] == [0, 0, 2, 3, 4]
+
+
+def test_several_days_without_facts(lab: Lab) -> None:
+    lab.run("DELETE FROM facts WHERE ds < '2013-01-05'")
+    for day in DAYS[:6]:
+        lab.publish(day, lookback_days=2, allow_empty=True)
+    assert lab.right(*DAYS[:6])
+    assert [lab.chain().links[day].rows for day in DAYS[:6]] == [0, 0, 0, 0, 2, 3]
+    with pytest.raises(AirflowException, match=r"public.s/ds=2013-01-02/2013-01-04 has no rows at all\nHint: "):
+        lab.publish(DAYS[3], lookback_days=2)
 
 
 def test_a_select_from_a_file(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

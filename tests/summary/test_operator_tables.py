@@ -55,8 +55,14 @@ def test_a_table_with_a_column_of_the_users(lab: Lab) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"keys": ["tailnum"]}, "the source has no column 'tailnum'\nHint: write the exact names; its columns: ds, k, "),
-        ({"partition_column": "day"}, "the source has no column 'day'\nHint: write the exact names; its columns: ds, k, "),
+        (
+            {"keys": ["tailnum"]},
+            "the source has no column 'tailnum'\nHint: write the exact names; its columns: ds, k, ",
+        ),
+        (
+            {"partition_column": "day"},
+            "the source has no column 'day'\nHint: write the exact names; its columns: ds, k, ",
+        ),
         ({"measures": {"n": Mean("mils")}}, "mils"),
         ({"measures": {"n": Mean("spot")}}, "sum|SUM|double"),
     ],
@@ -113,8 +119,8 @@ def test_a_measure_of_the_users(lab: Lab) -> None:
     lab.publish(*DAYS[:3], **arguments)
     lab.publish(DAYS[6], on_gap="catch_up", **arguments)
     seen = "CAST('{0}' AS DATE), k, max(miles) - min(miles)"
-    lately = "max(CASE WHEN ds > CAST('{0}' AS DATE) - 2 THEN miles END) - min(CASE WHEN ds > CAST('{0}' AS DATE) - 2 THEN miles END)"
-    wanted = f"SELECT {seen}, {lately} FROM facts WHERE ds <= '{{0}}' GROUP BY k"
+    two = "CASE WHEN ds > CAST('{0}' AS DATE) - 2 THEN miles END"
+    wanted = f"SELECT {seen}, max({two}) - min({two}) FROM facts WHERE ds <= '{{0}}' GROUP BY k"
     found = lab.rows(columns="ds, k, spread, lately")
     assert found == lab.run(" UNION ALL ".join(wanted.format(day) for day in DAYS))
     assert lab.chain().links[DAYS[0]].definition["measures"]["spread"] == "Spread('miles')"  # type: ignore[index]

@@ -23,7 +23,6 @@ from airflow_dataquality.measures import (
     Rolling,
     Sum,
 )
-from support import on
 
 CARRIERS = ("VX", "HA")
 """Of one, all planes fly on most days, of the other, some are away for weeks; some flights have no plane."""
@@ -60,7 +59,10 @@ def load(lab: Lab) -> None:
     )
     with _data_file("flights") as file:
         rows = [
-            (f"{row['year']}-{row['month']:>02}-{row['day']:>02}", *(None if row[c] == "NA" else row[c] for c in columns))
+            (
+                f"{row['year']}-{row['month']:>02}-{row['day']:>02}",
+                *(None if row[c] == "NA" else row[c] for c in columns),
+            )
             for row in csv.DictReader(io.TextIOWrapper(file, "utf-8"))
             if row["carrier"] in CARRIERS
         ]
