@@ -34,7 +34,7 @@ def tables_in(sql: str) -> list[str]:
         from sqlglot import expressions, optimizer
         from sqlglot.errors import SqlglotError
     except ImportError:
-        hint = "pip install sqlglot, or name the tables"
+        hint = "pip install 'airflow-provider-dataquality[sqlglot]', or name the tables"
         raise DataQualityError(
             "the tables of a SELECT are found by sqlglot, which is not installed", hint=hint
         ) from None
