@@ -128,7 +128,7 @@ def complete(at: Connected, job: Job) -> Job:
     if rows != sum(staged.values()):
         raise ExchangeError(
             f"{job.stage.table} holds {rows:,} rows, of {sum(staged.values()):,} that were staged: it was changed",
-            hint="drop it, and run the backfill again",
+            hint=f"{sql.drop(job.stage.table)}, and run the backfill again",
         )
     try:
         session.execute(sql.analyze(job.stage.table))
