@@ -161,10 +161,11 @@ class LedgerSql(Names):
         where = self.rows_of(Partition(table, (("table_schema", table.schema), ("table_name", table.name))))
         return f"SELECT DISTINCT {self.identifier('check_name')} FROM {self.table(ledger)} WHERE {where}"
 
-    def staged_chunks(self, ledger: Table, backfill: str) -> str:
-        """A query for the chunks of a backfill: number and rows."""
-        named = self.identifiers(["number", "rows"])
-        return f"SELECT {named} FROM {self.table(ledger)} WHERE backfill = {self.literal(backfill)}"
+    def staged_chunks(self, ledger: Table, backfill: str, number: int | None = None) -> str:
+        """A query for the chunks of a backfill, or for one of them: number and rows."""
+        key = (("backfill", backfill), *((("number", number),) if number is not None else ()))
+        where = self.rows_of(Partition(ledger, key))
+        return f"SELECT {self.identifiers(['number', 'rows'])} FROM {self.table(ledger)} WHERE {where}"
 
     def forget_verdicts(self, verdict: Table, partition: Partition, metric: str | None) -> str:
         """Delete what was said of a partition, or of one metric on it."""

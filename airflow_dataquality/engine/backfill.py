@@ -56,6 +56,7 @@ class Backfill:
     :param judged: checks of each partition, once all are staged
     :param compare: of each partition, staged beside production's
     :param skip_unchanged: leave partitions alone whose rows are the same, but for those in ``always``
+    :param always: partitions that are published even then
     :param linked: each partition continues the one before, and is published with it even if its rows are the same
     :param empty: whether a partition may have no rows
     :param resume: go on with a backfill of this identity that was not finished

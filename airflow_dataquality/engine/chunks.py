@@ -59,7 +59,7 @@ def _kept(at: Connected, job: Job, chunk: Chunk, fill: Callable[[], int], starte
     def once() -> None:
         with at.session.transaction():
             at.session.query(at.session.dialect.lock_chunk(job.stage.table, chunk.number))
-            if (before := at.ledger.chunks(job.generation).get(chunk.number)) is not None:
+            if (before := at.ledger.chunks(job.generation, chunk.number).get(chunk.number)) is not None:
                 log.info("Chunk %s was staged by another run meanwhile", chunk)
                 staged.append(before)
                 return
@@ -117,7 +117,6 @@ def complete(at: Connected, job: Job) -> Job:
     """The job with all of its rows counted.
 
     :raises ExchangeError: if a chunk is missing, or the staging table does not hold what was recorded
-    :raises TableError: if no chunk has rows
     """
     session, staged = at.session, at.ledger.chunks(job.generation)
     if lacking := [str(chunk) for chunk in job.spec.chunks if chunk.number not in staged]:

@@ -219,9 +219,12 @@ class Ledger:
         what = {"first_partition": chunk.first, "last_partition": chunk.last, "rows": rows, "seconds": seconds}
         self._append("chunk", [{**place, **what, "run_uid": run.run_uid, **task_of(run)}])
 
-    def chunks(self, backfill: str) -> dict[int, int]:
-        """The chunks of a backfill whose rows are staged: number → rows."""
-        rows = self.session.query(self.dialect.staged_chunks(self.table("chunk"), backfill))
+    def chunks(self, backfill: str, number: int | None = None) -> dict[int, int]:
+        """The chunks of a backfill whose rows are staged: number → rows.
+
+        :param number: of this one alone
+        """
+        rows = self.session.query(self.dialect.staged_chunks(self.table("chunk"), backfill, number))
         return {int(number): int(found) for number, found in rows}
 
     def _append(self, name: str, rows: Iterable[dict[str, Any]]) -> None:

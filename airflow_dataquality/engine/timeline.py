@@ -86,11 +86,8 @@ class Timeline:
 
     def start(self, periods: int) -> datetime:
         """When the partition was that many periods earlier."""
-        if self.period == "month":
-            months = self.moment.year * 12 + self.moment.month - 1 - periods
-            return self.moment.replace(year=months // 12, month=months % 12 + 1, day=1)
         try:
-            return self.moment - periods * _STEPS[self.period]
+            return _moved(self.moment, self.period, -periods)
         except OverflowError:
             return datetime.min  # noqa: DTZ901 - as above
 
@@ -177,10 +174,15 @@ def partition_after(value: str, grain: str, periods: int = 1) -> str:
     """
     at = moment(value)
     assert at is not None
-    if grain == "month":
-        months = at.year * 12 + at.month - 1 + periods
-        return spell(at.replace(year=months // 12, month=months % 12 + 1, day=1), value)
-    return spell(at + periods * _STEPS[grain], value)
+    return spell(_moved(at, grain, periods), value)
+
+
+def _moved(at: datetime, grain: str, periods: int) -> datetime:
+    """A time so many periods later; of months the first day."""
+    if grain != "month":
+        return at + periods * _STEPS[grain]
+    months = at.year * 12 + at.month - 1 + periods
+    return at.replace(year=months // 12, month=months % 12 + 1, day=1)
 
 
 def _next(at: datetime, grain: str) -> datetime:

@@ -132,14 +132,11 @@ class BackfillTask(TellsLineage, Emitting):
             known = f"{self.exchange!r} does not fit a range of partitions" if self.exchange in MODES else ""
             raise SpecError(f"exchange is {known or repr(self.exchange)}",
                             hint=did_you_mean(str(self.exchange), MODES_OF_RANGES))  # fmt: skip
-        if isinstance(self.allow_side_effects, str):
-            raise SpecError(f"allow_side_effects is the text {self.allow_side_effects!r}",
-                            hint=f"write a list: [{self.allow_side_effects!r}]")  # fmt: skip
         return Settings(
             mode=self.exchange,
             lock_timeout=seconds(self.lock_timeout, "lock_timeout"),
             exchange_timeout=seconds(self.exchange_timeout, "exchange_timeout"),
-            allow_side_effects=tuple(self.allow_side_effects),
+            allow_side_effects=common.listed("allow_side_effects", self.allow_side_effects),
             clock=self._clock,
         )
 
@@ -169,8 +166,8 @@ class BackfillTask(TellsLineage, Emitting):
         if days is not None and partitions is not None:
             raise SpecError("both days_per_chunk and partitions_per_chunk", hint="give one of them")
         for name, value in (("days_per_chunk", days), ("partitions_per_chunk", partitions)):
-            if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
-                raise SpecError(f"{name} is {value!r}", hint="write a whole number, from 1 on")
+            if value is not None:
+                common.check_number(name, value, 1)
         if days is None or grain == "day":
             return partitions if days is None else days
         if grain == "hour":

@@ -146,14 +146,11 @@ class StageCheckExchangeOperator(LoadOperator):
             raise SpecError(f"exchange is {self.exchange!r}", hint=did_you_mean(str(self.exchange), MODES))
         if isinstance(self.keep_previous, bool) or not isinstance(self.keep_previous, int) or self.keep_previous < 0:
             raise SpecError(f"keep_previous is {self.keep_previous!r}", hint="write a number of versions, 0 for none")
-        if isinstance(self.allow_side_effects, str):
-            raise SpecError(f"allow_side_effects is the text {self.allow_side_effects!r}",
-                            hint=f"write a list: [{self.allow_side_effects!r}]")  # fmt: skip
         return replace(
             super()._settings(),
             mode=self.exchange,
             keep_previous=self.keep_previous,
-            allow_side_effects=tuple(self.allow_side_effects),
+            allow_side_effects=common.listed("allow_side_effects", self.allow_side_effects),
         )
 
     def dry_run(self) -> None:
