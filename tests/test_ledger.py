@@ -15,7 +15,11 @@ from airflow_dataquality.hooks.session import DbApiSession
 from airflow_dataquality.operators.check import DataQualityCheckOperator
 from support import Database, Warehouse, on
 
-NEW_IN = {2: {"expected", "low", "high", "score", "p_value", "verdict"}, 3: {"chunk", "definition", "built_on"}}
+NEW_IN = {
+    2: {"expected", "low", "high", "score", "p_value", "verdict"},
+    3: {"chunk", "definition", "built_on"},
+    4: {"check_run", "test", "verdict.check_name", "verdict.run_uid", "until", "author"},
+}
 """Columns and tables that a version added."""
 
 
@@ -27,11 +31,12 @@ def make_version(database: Database, number: int) -> Ledger:
     for statement in sql.create_schema("dataquality"):
         session.execute(statement)
     for name in TABLES.keys() - new:
-        columns = {column: kind for column, (kind, _) in TABLES[name].items() if column not in new}
-        for statement in sql.create_ledger_table(ledger.table(name), columns):
-            session.execute(statement)
+        columns = {
+            column: kind for column, (kind, _) in TABLES[name].items() if not {column, f"{name}.{column}"} & new
+        }
+        session.execute(sql.create_ledger_table(ledger.table(name), columns))
     version = ledger.table("ledger_version")
-    session.execute(sql.create_ledger_table(version, {"version": "integer"})[0])
+    session.execute(sql.create_ledger_table(version, {"version": "integer"}))
     session.execute(sql.insert(version, ["version"], [[number]]))
     session.execute(sql.insert(ledger.table("check_result"), ["check_name", "status"], [["old", "pass"]]))
     return ledger

@@ -48,15 +48,21 @@ class LedgerSql(Names):
         """Statements that keep others from making the ledger at the same time, until the transaction ends."""
         return ()
 
-    def create_ledger_table(self, table: Table, columns: Mapping[str, str]) -> Sequence[str]:
-        """Statements that make a table of columns with abstract types, and the indexes that its readers want."""
+    def create_ledger_table(self, table: Table, columns: Mapping[str, str]) -> str:
+        """A statement that makes a table of columns with abstract types."""
         listed = ", ".join(f"{self.identifier(name)} {self.types[kind]}" for name, kind in columns.items())
-        statements = [f"CREATE TABLE {self.table(table)} ({listed})"]
-        if self.ledger_indexes and "table_name" in columns:
-            keys = self.identifiers(c for c in ("table_schema", "table_name", "partition", "backfill") if c in columns)
-            index = Table(f"{table.name}_table_partition_idx")
-            statements.append(f"CREATE INDEX {self.table(index)} ON {self.table(table)} ({keys})")
-        return statements
+        return f"CREATE TABLE {self.table(table)} ({listed})"
+
+    def create_ledger_indexes(self, table: Table, indexes: Iterable[Sequence[str]]) -> Sequence[str]:
+        """Statements that make the indexes, each of columns, that a table of the ledger lacks."""
+        if not self.ledger_indexes:
+            return ()
+        named = {"_".join((table.name, *columns, "idx")).replace("table_schema_table_name", "table"): columns
+                 for columns in indexes}  # fmt: skip
+        return [
+            f"CREATE INDEX IF NOT EXISTS {self.identifier(name)} ON {self.table(table)} ({self.identifiers(columns)})"
+            for name, columns in named.items()
+        ]
 
     def add_ledger_column(self, table: Table, column: str, kind: str) -> str:
         """A statement that gives a table of an older version a column of an abstract type."""
@@ -103,7 +109,7 @@ class LedgerSql(Names):
             f"SELECT {names}, {self.measured_together[0]}, 0 AS marked FROM {self.table(ledger['metric'])} "
             f"WHERE {where} AND state <> 'rejected'{recent}{self.measured_together[1]}\n"
             f"UNION ALL SELECT {names}, given_at, metric, NULL, 1 FROM {self.table(ledger['verdict'])} "
-            f"WHERE {where} AND verdict = 'incident'\nORDER BY 2"
+            f"WHERE {where} AND verdict IN ('incident', 'expected')\nORDER BY 2"
         )
 
     def recorded_partitions(self, ledger: Table, table: Table, metrics: Sequence[str]) -> str:

@@ -62,6 +62,7 @@ class Checking:
         )
         summary = Summary(broken)
         self.ledger.record_results(self.run, self.partition, summary)
+        self.ledger.record_check_run(self.run, self.partition, summary, state="rejected")
         places = "\n".join(f"  - {r.check.source}: {r.check.name}: {r.reason}" for r in broken)
         raise ChecksFailed(
             f"the database cannot run these checks; nothing was loaded:\n{places}",
@@ -110,6 +111,16 @@ class Checking:
         several = f"{len(blocking)} of {len(summary.results)}"
         return ChecksFailed(
             f"{what}: {several} checks block it, production is unchanged\n{lines}", summary=summary, **arguments
+        )
+
+    def record_rejection(self, summary: Summary, kept: Table | None = None) -> None:
+        """Append what was measured, and that nothing was published.
+
+        :param kept: the table that keeps the rejected rows
+        """
+        self.record_metrics("rejected")
+        self.ledger.record_check_run(
+            self.run, self.partition, summary, state="rejected", rows=self.rows, staging_table=kept
         )
 
     def record_metrics(self, state: str) -> None:

@@ -88,6 +88,7 @@ def _check(at: Connected, job: Job, chunk: Chunk, mine: Table) -> None:
     checking = checking_of(at, job, partition)
     summary = checking.judge(Partition(mine), lambda result: explained(at.session, mine, partition, result))
     if blocking := checking.blocking(summary, job.spec.fail_on):
+        checking.record_rejection(summary)
         outcome = {"table": str(partition.table), "partition": {job.spec.column: str(chunk)}}
         raise checking.failure(
             f"chunk {chunk}", summary, blocking, outcome=outcome, hint="mend the SQL, or what it reads"

@@ -16,14 +16,15 @@ from airflow_dataquality.engine.rows import Run as Run  # noqa: PLC0414 - whoeve
 from airflow_dataquality.engine.rows import counts_of, metrics_of, place_of, result_of, task_of, where_of
 from airflow_dataquality.engine.said import said
 from airflow_dataquality.engine.session import Row, Session
-from airflow_dataquality.engine.tables import TABLES
+from airflow_dataquality.engine.tables import INDEXES, TABLES
 from airflow_dataquality.errors import DataQualityError
 from airflow_dataquality.model import Metric, Partition, Table
 from airflow_dataquality.plans.backfill import Chunk
 from airflow_dataquality.results import Measurement, Summary
 
-VERSION = 3
-"""Of its tables. 2 has what baselines expected, and verdicts; 3 has chunks, and what summaries are made of."""
+VERSION = 4
+"""Of its tables. 2 has what baselines expected, and verdicts; 3 has chunks, and what summaries are made of; 4 has runs
+of checks, tests, and whose a verdict is."""
 Lineage = Mapping[str, Any]
 """``definition`` and ``built_on`` of a publication."""
 BATCH = 10_000
@@ -101,6 +102,7 @@ class Ledger:
             for column, (kind, _) in columns.items():
                 if known and column not in known:
                     self.session.execute(self.dialect.add_ledger_column(table, column, kind))
+            self._create_indexes(name)
         self.session.execute(self.dialect.insert(self.table("ledger_version"), ["version"], [[VERSION]]))
 
     def _create(self, version: Table) -> None:
@@ -111,12 +113,16 @@ class Ledger:
                 self.session.execute(statement)
         for name in TABLES:
             self._create_table(name)
-        self.session.execute(self.dialect.create_ledger_table(version, {"version": "integer"})[0])
+            self._create_indexes(name)
+        self.session.execute(self.dialect.create_ledger_table(version, {"version": "integer"}))
         self.session.execute(self.dialect.insert(version, ["version"], [[VERSION]]))
 
     def _create_table(self, name: str) -> None:
         columns = {column: kind for column, (kind, _) in TABLES[name].items()}
-        for statement in self.dialect.create_ledger_table(self.table(name), columns):
+        self.session.execute(self.dialect.create_ledger_table(self.table(name), columns))
+
+    def _create_indexes(self, name: str) -> None:
+        for statement in self.dialect.create_ledger_indexes(self.table(name), INDEXES[name]):
             self.session.execute(statement)
 
     def record_results(self, run: Run, partition: Partition, summary: Summary) -> None:
@@ -132,6 +138,18 @@ class Ledger:
             for result in summary.results
         ]
         self._append("check_result", rows)
+
+    def record_check_run(
+        self, run: Run, partition: Partition, summary: Summary, *, state: str, rows: int | None = None,
+        staging_table: Table | None = None,
+    ) -> None:  # fmt: skip
+        """Append what became of a run of checks that published nothing.
+
+        :param state: ``rejected`` or ``observed``
+        :param staging_table: what keeps the rejected rows
+        """
+        of = {"state": state, "rows": rows, "staging_table": str(staging_table) if staging_table else None}
+        self._append("check_run", [{**where_of(run, partition), **of, **counts_of(summary), **task_of(run)}])
 
     def record_metrics(
         self, run: Run, partition: Partition, measurements: Mapping[Metric, Measurement], *, state: str

@@ -204,13 +204,13 @@ class _Publication:
                  self.clock.seconds[steps.STAGING])  # fmt: skip
 
     def _reject(self, summary: Summary, blocking: Sequence[Result]) -> ChecksFailed:
-        self.checking.record_metrics("rejected")
         kept = None
         rows = self.checking.rows
         if self.load.keep_staging and rows:
             staging.keep_rejected(self.session, self.stage, self.partition, self.run)
             kept = self.stage.table
             log.warning("The rejected rows are kept in %s", kept)
+        self.checking.record_rejection(summary, kept)
         hint = f"look at the rejected rows in {kept}" if kept else "keep_staging=True keeps the rows to look at"
         if not rows:
             hint = "look at what the source reads; allow_empty=True publishes zero rows, too"

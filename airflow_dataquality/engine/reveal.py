@@ -101,6 +101,10 @@ def _compared(at: Connected, job: Job) -> list[Compared]:
                          hint="look at what it reads; allow_empty=True publishes zero rows, too")  # fmt: skip
     log.info("%s: %s", job.whole, as_text(compared))
     if error := blocked(job, compared):
+        at.ledger.record_check_run(
+            job.run, job.whole, error.summary or Summary(()), state="rejected", rows=job.stage.rows,
+            staging_table=job.stage.table,
+        )  # fmt: skip
         raise error
     return compared
 

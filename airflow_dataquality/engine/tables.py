@@ -18,22 +18,34 @@ _TASK = {
     "map_index": ("integer", "index of a mapped task, -1 for another task"),
     "try_number": ("integer", "try of the task, from 1"),
 }
+_COUNTS = {
+    "passed": ("integer", "checks that passed"),
+    "warned": ("integer", "warn-severity checks outside their interval"),
+    "failed": ("integer", "error-severity checks outside their interval"),
+    "errored": ("integer", "checks whose query failed"),
+    "skipped": ("integer", "checks without data to judge"),
+    "score": ("double", "1 - failures / checks, a warning counting a quarter"),
+}
 TABLES: dict[str, dict[str, tuple[str, str]]] = {
     "publication": {
         **_RUN,
         "mode": ("text", "create, swap, overwrite, attach or upsert"),
         "rows": ("bigint", "rows that became visible"),
-        "passed": ("integer", "checks that passed"),
-        "warned": ("integer", "warn-severity checks outside their interval"),
-        "failed": ("integer", "error-severity checks outside their interval (published by fail_on)"),
-        "errored": ("integer", "checks whose query failed"),
-        "skipped": ("integer", "checks without data to judge"),
-        "score": ("double", "1 - failures / checks, a warning counting a quarter"),
+        **_COUNTS,
         "previous_version": ("text", "the table that keeps the rows replaced, for people to read; NULL if none"),
         "definition": ("long", "what a summary is made of, as JSON; NULL for what is no summary"),
         "built_on": ("text", "run_uid of the publication of the partition before, which it continues; NULL if none"),
         **_TASK,
         "published_at": ("time", "when"),
+    },
+    "check_run": {
+        **_RUN,
+        "state": ("text", "rejected: what was loaded was not published; observed: a table was checked in place"),
+        "rows": ("bigint", "rows that were checked; NULL if that has no meaning"),
+        "staging_table": ("text", "the table that keeps the rejected rows, until it is swept; NULL if none"),
+        **_COUNTS,
+        **_TASK,
+        "checked_at": ("time", "when"),
     },
     "check_result": {
         **_RUN,
@@ -81,8 +93,35 @@ TABLES: dict[str, dict[str, tuple[str, str]]] = {
     "verdict": {
         **{name: _RUN[name] for name in ("table_schema", "table_name", "partition")},
         "metric": ("text", "the metric that it is about; NULL for all of them"),
-        "verdict": ("text", "incident: what was measured then is not history"),
+        "check_name": ("text", "the check that it is about; NULL if it is about no check alone"),
+        "run_uid": ("text", "the run that it is about; NULL if it is about no run alone"),
+        "verdict": ("text", "incident: what was measured then is not history; or acknowledged, expected, muted, ..."),
+        "until": ("time", "when a mute ends; NULL if it does not, or is none"),
+        "author": ("text", "who said so; NULL outside Airflow's pages"),
         "note": ("text", "why, for people to read"),
         "given_at": ("time", "when"),
     },
+    "test": {
+        "test_id": ("text", "the test; of its versions the last counts"),
+        "version": ("integer", "from 1"),
+        "name": ("text", "its name, by which its results are recorded"),
+        "kind": ("text", "formula: a control and an experiment query; metric: a number of a table"),
+        **{name: _RUN[name] for name in ("table_schema", "table_name")},
+        "definition": ("long", "what it asks and expects, as JSON"),
+        "state": ("text", "active, paused or deleted"),
+        "author": ("text", "who saved this version"),
+        "note": ("text", "why, for people to read"),
+        "saved_at": ("time", "when"),
+    },
 }
+_TABLE = ("table_schema", "table_name")
+INDEXES: dict[str, tuple[tuple[str, ...], ...]] = {
+    "publication": ((*_TABLE, "partition"), (*_TABLE, "published_at"), ("dag_id", "run_id"), ("run_uid",)),
+    "check_run": ((*_TABLE, "partition"), (*_TABLE, "checked_at"), ("dag_id", "run_id"), ("run_uid",)),
+    "check_result": ((*_TABLE, "partition"), (*_TABLE, "check_name", "checked_at"), ("run_uid",)),
+    "metric": ((*_TABLE, "partition"), (*_TABLE, "metric", "measured_at")),
+    "chunk": (("backfill",), ("dag_id", "run_id")),
+    "verdict": ((*_TABLE, "partition"),),
+    "test": (("test_id",),),
+}
+"""What is looked up, by the columns: for the databases that have indexes."""

@@ -124,7 +124,7 @@ class _Upsertion:
         with self.clock.step(steps.CHECKS):
             summary = self.checking.judge(Partition(stage))
         if blocking := self.checking.blocking(summary, self.work.fail_on):
-            self.checking.record_metrics("rejected")
+            self.checking.record_rejection(summary)
             raise self.checking.failure(
                 f"nothing was upserted into {self.found.table}", summary, blocking,
                 outcome=self.checking.outcome(summary), hint="look at what the source holds",

@@ -167,7 +167,7 @@ class JudgingOperator(TableOperator):
             with self._ledger(session) as ledger:
                 seen = self._look(session, ledger, what, columns, run)
                 if ledger is not None:
-                    record(ledger, run, what, seen.summary, seen.measured)
+                    record(ledger, run, what, seen.summary, seen.measured, rows=seen.rows)
         outcome = {"table": str(what.table), "partition": json.loads(what.json), "rows": seen.rows}
         return what, seen.summary, {**outcome, "run_uid": run.run_uid, **seen.summary.as_dict(), **seen.outcome}
 
@@ -208,8 +208,9 @@ def place(session: Session, name: str, key: Mapping[str, Any]) -> tuple[Partitio
 
 
 def record(
-    ledger: Ledger, run: Run, what: Partition, summary: Summary, measured: Mapping[Metric, Measurement] | None = None
-) -> None:
+    ledger: Ledger, run: Run, what: Partition, summary: Summary, measured: Mapping[Metric, Measurement] | None = None,
+    *, rows: int | None = None,
+) -> None:  # fmt: skip
     """Write results, and what was measured, into the ledger.
 
     :raises DataQualityError: if they cannot be written
@@ -218,6 +219,7 @@ def record(
         with ledger.session.transaction():
             ledger.record_results(run, what, summary)
             ledger.record_metrics(run, what, measured or {}, state="observed")
+            ledger.record_check_run(run, what, summary, state="observed", rows=rows)
     except DataQualityError:
         raise
     except Exception as error:

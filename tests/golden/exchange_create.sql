@@ -1,8 +1,24 @@
 SET client_connection_check_interval = '1s';
 BEGIN ISOLATION LEVEL READ COMMITTED;
 SELECT pg_advisory_xact_lock(#);
-CREATE INDEX "verdict_table_partition_idx" ON "dataquality"."verdict" ("table_schema", "table_name", "partition");
-INSERT INTO "dataquality"."ledger_version" ("version") VALUES (3);
+CREATE INDEX IF NOT EXISTS "publication_table_partition_idx" ON "dataquality"."publication" ("table_schema", "table_name", "partition");
+CREATE INDEX IF NOT EXISTS "publication_table_published_at_idx" ON "dataquality"."publication" ("table_schema", "table_name", "published_at");
+CREATE INDEX IF NOT EXISTS "publication_dag_id_run_id_idx" ON "dataquality"."publication" ("dag_id", "run_id");
+CREATE INDEX IF NOT EXISTS "publication_run_uid_idx" ON "dataquality"."publication" ("run_uid");
+CREATE INDEX IF NOT EXISTS "check_run_table_partition_idx" ON "dataquality"."check_run" ("table_schema", "table_name", "partition");
+CREATE INDEX IF NOT EXISTS "check_run_table_checked_at_idx" ON "dataquality"."check_run" ("table_schema", "table_name", "checked_at");
+CREATE INDEX IF NOT EXISTS "check_run_dag_id_run_id_idx" ON "dataquality"."check_run" ("dag_id", "run_id");
+CREATE INDEX IF NOT EXISTS "check_run_run_uid_idx" ON "dataquality"."check_run" ("run_uid");
+CREATE INDEX IF NOT EXISTS "check_result_table_partition_idx" ON "dataquality"."check_result" ("table_schema", "table_name", "partition");
+CREATE INDEX IF NOT EXISTS "check_result_table_check_name_checked_at_idx" ON "dataquality"."check_result" ("table_schema", "table_name", "check_name", "checked_at");
+CREATE INDEX IF NOT EXISTS "check_result_run_uid_idx" ON "dataquality"."check_result" ("run_uid");
+CREATE INDEX IF NOT EXISTS "metric_table_partition_idx" ON "dataquality"."metric" ("table_schema", "table_name", "partition");
+CREATE INDEX IF NOT EXISTS "metric_table_metric_measured_at_idx" ON "dataquality"."metric" ("table_schema", "table_name", "metric", "measured_at");
+CREATE INDEX IF NOT EXISTS "chunk_backfill_idx" ON "dataquality"."chunk" ("backfill");
+CREATE INDEX IF NOT EXISTS "chunk_dag_id_run_id_idx" ON "dataquality"."chunk" ("dag_id", "run_id");
+CREATE INDEX IF NOT EXISTS "verdict_table_partition_idx" ON "dataquality"."verdict" ("table_schema", "table_name", "partition");
+CREATE INDEX IF NOT EXISTS "test_test_id_idx" ON "dataquality"."test" ("test_id");
+INSERT INTO "dataquality"."ledger_version" ("version") VALUES (4);
 COMMIT;
 SELECT MAX("version") FROM "dataquality"."ledger_version";
 SELECT * FROM (
