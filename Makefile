@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test test-matrix test-redshift lint types docs bench constraints clean
+.PHONY: help venv demo ui test test-matrix test-redshift lint types docs bench constraints clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,18 +19,22 @@ $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --quiet --no-compile --constraint constraints.txt --editable '.[demo,dev]'
 	$(BIN)/python -m compileall -q -j 0 $(VENV)/lib || true
+	$(BIN)/python tests/ui/browser.py
 	touch $@
 
 demo: $(STAMP)  ## Publish ten days of flights through Airflow into Postgres, block the corrupted one, find the blizzard
 	$(BIN)/python -m airflow_dataquality.demo
+
+ui: $(STAMP)  ## Start Airflow with the data quality pages on the same flights, until Ctrl-C
+	@$(BIN)/python -m airflow_dataquality.demo.ui $(UI_ARGS)
 
 # Side by side, but for those that start processes of their own and kill them.
 test: $(STAMP)  ## Run the tests, or with PYTEST_ARGS those
 ifdef PYTEST_ARGS
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 else
-	$(BIN)/python -m pytest -n 2 --ignore=tests/reliability
-	$(BIN)/python -m pytest tests/reliability
+	$(BIN)/python -m pytest -n 2 --ignore=tests/reliability --ignore=tests/ui/live
+	$(BIN)/python -m pytest tests/reliability tests/ui/live
 endif
 
 test-matrix: $(STAMP)  ## Run the tests on the oldest and newest Airflow and every Python found

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date, timedelta
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
@@ -22,6 +22,7 @@ from airflow_dataquality import examples
 from airflow_dataquality.demo import dags, flights, report
 from airflow_dataquality.demo.postgres import EmbeddedPostgres
 from airflow_dataquality.demo.report import Outcome
+from airflow_dataquality.demo.terminal import tail, terminal_apart
 
 if TYPE_CHECKING:
     import psycopg
@@ -46,14 +47,14 @@ def main() -> int:
     started = time.monotonic()
     with EmbeddedPostgres(durable=True) as server:
         log = server.data_directory.with_name("airflow.log")
-        with _terminal_apart(log) as terminal:
+        with terminal_apart(log) as terminal:
             console = Console(file=terminal, width=None if terminal.isatty() else 120)
             demo = Demo(console, server)
             try:
                 demo.prepare()
                 demo.play()
             except Exception:
-                console.print(_tail(log), markup=False)
+                console.print(tail(log), markup=False)
                 raise
             finally:
                 demo.close()
@@ -63,29 +64,6 @@ def main() -> int:
             )
             console.print(f"for the plot of the cancelled flights: {demo.picture}", soft_wrap=True)
             return 0 if all(held for _, held in demo.expectations) else 1
-
-
-@contextmanager
-def _terminal_apart(log: Path) -> Iterator[IO[str]]:
-    """Send what Airflow prints to a file, and yield the terminal for the report."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    kept = [os.dup(1), os.dup(2)]
-    with log.open("wb") as sink, os.fdopen(os.dup(1), "w", encoding="utf-8") as terminal:
-        os.dup2(sink.fileno(), 1)
-        os.dup2(sink.fileno(), 2)
-        try:
-            yield terminal
-        finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            for standard, descriptor in enumerate(kept, start=1):
-                os.dup2(descriptor, standard)
-                os.close(descriptor)
-
-
-def _tail(log: Path) -> str:
-    return "\n".join(log.read_text(errors="replace").splitlines()[-60:])
 
 
 class Demo:

@@ -201,7 +201,7 @@ class EmbeddedPostgres:
         ]
 
     def _server(self, binaries: Path) -> list[str]:
-        self.port = _free_port()
+        self.port = free_port()
         settings = {
             "listen_addresses": "127.0.0.1",
             "port": str(self.port),
@@ -259,7 +259,8 @@ def _reachable(binaries: Path, account: _Account, directory: Path) -> Path:
     return copy / binaries.name
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of 127.0.0.1 that nobody listens on now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
