@@ -79,13 +79,14 @@ def compare(experiments: Iterable[Experiment], sessions: Mapping[str, Session]) 
             session, sql = sessions[scope], experiment.sql(scope)
             key = (id(session), sql)
             if key not in answers:
-                answers[key] = _ask(session, sql)
+                answers[key] = ask(session, sql)
             found[scope] = answers[key]
         results.append(_judged(experiment, found))
     return Summary(tuple(results))
 
 
-def _ask(session: Session, sql: str) -> Answer:
+def ask(session: Session, sql: str) -> Answer:
+    """The row of a query that somebody wrote; or why there is none."""
     try:
         names, rows = _fetch(session, session.dialect.query(sql))
     except SpecError as error:

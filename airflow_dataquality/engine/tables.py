@@ -52,6 +52,10 @@ TABLES: dict[str, dict[str, tuple[str, str]]] = {
         "check_name": ("text", "the check; with the table it identifies the check's history"),
         "metric": ("text", "what was measured: null_count, mean, ..."),
         "column_name": ("text", "on which column, or columns with commas between"),
+        "definition": (
+            "long",
+            "what else tells what was measured, as JSON: columns, parameters, condition, bounds; NULL if nothing",
+        ),
         "value": ("double", "the number measured; NULL if it is none"),
         "value_text": ("text", "the value exactly, as text: also dates, texts, NaN"),
         "interval": ("text", "where it must lie, in words"),
@@ -101,6 +105,13 @@ TABLES: dict[str, dict[str, tuple[str, str]]] = {
         "note": ("text", "why, for people to read"),
         "given_at": ("time", "when"),
     },
+    "lineage": {
+        **{name: _RUN[name] for name in ("run_uid", "table_schema", "table_name")},
+        "digest": ("text", "of the SELECT that makes the table, without its values; as long as it stays, so does this"),
+        "reads": ("text", "a table that it reads, schema.name, or the address of files; empty if it reads none"),
+        **_TASK,
+        "recorded_at": ("time", "when"),
+    },
     "test": {
         "test_id": ("text", "the test; of its versions the last counts"),
         "version": ("integer", "from 1"),
@@ -116,12 +127,26 @@ TABLES: dict[str, dict[str, tuple[str, str]]] = {
 }
 _TABLE = ("table_schema", "table_name")
 INDEXES: dict[str, tuple[tuple[str, ...], ...]] = {
-    "publication": ((*_TABLE, "partition"), (*_TABLE, "published_at"), ("dag_id", "run_id"), ("run_uid",)),
-    "check_run": ((*_TABLE, "partition"), (*_TABLE, "checked_at"), ("dag_id", "run_id"), ("run_uid",)),
+    "publication": (
+        (*_TABLE, "partition"),
+        (*_TABLE, "published_at"),
+        (*_TABLE, "dag_id", "published_at"),
+        ("dag_id", "run_id"),
+        ("run_uid",),
+    ),
+    "check_run": (
+        (*_TABLE, "partition"),
+        (*_TABLE, "checked_at"),
+        (*_TABLE, "dag_id", "checked_at"),
+        ("state", "failed", "errored", "checked_at"),
+        ("dag_id", "run_id"),
+        ("run_uid",),
+    ),
     "check_result": ((*_TABLE, "partition"), (*_TABLE, "check_name", "checked_at"), ("run_uid",)),
     "metric": ((*_TABLE, "partition"), (*_TABLE, "metric", "measured_at")),
     "chunk": (("backfill",), ("dag_id", "run_id")),
     "verdict": ((*_TABLE, "partition"),),
+    "lineage": ((*_TABLE, "recorded_at"), ("reads",)),
     "test": (("test_id",),),
 }
 """What is looked up, by the columns: for the databases that have indexes."""
