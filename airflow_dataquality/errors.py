@@ -11,6 +11,7 @@
     │   ├── DefinitionChanged published partitions of a summary are made of something else
     │   └── KeyViolation   staged rows have NULL in a key, or share a key
     ├── ChecksFailed       checks blocked the publication; ``outcome`` holds the summary
+    ├── DecisionRefused    a blocked publication is not to be decided on so, or not any more
     ├── ChunksFailed       chunks of a backfill failed; ``failed`` names them, production is unchanged
     └── ExchangeError      the staged rows could not be made visible; production is unchanged
         ├── ExchangeRefused  this mode would lose or trigger something; ``losses`` names it
@@ -83,6 +84,10 @@ class ChecksFailed(DataQualityError):
         super().__init__(message, hint=hint)
         self.outcome = outcome
         self.summary = summary
+
+
+class DecisionRefused(DataQualityError):
+    """A blocked publication is not to be decided on so, or not any more. Nothing was changed."""
 
 
 class ChunksFailed(DataQualityError):

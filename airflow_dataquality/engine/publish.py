@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -44,6 +44,9 @@ class Load:
     :param explain: log the plan of the SELECT before it runs
     :param sorted_by: the column by which rows are looked for, if the table has to be made
     :param lineage: what the ledger keeps of a summary
+    :param found: what checks had found of these rows before, which the ledger is to keep with the publication
+    :param within: called in the transaction that makes the rows visible, once its locks are held; what it raises rolls
+        all of it back
     """
 
     table: Table
@@ -59,6 +62,8 @@ class Load:
     explain: bool = False
     sorted_by: str | None = None
     lineage: Lineage | None = None
+    found: Summary | None = None
+    within: Callable[[], None] | None = None
 
 
 @dataclass(frozen=True)
@@ -221,10 +226,12 @@ class _Publication:
 
     def _record(self, mode: str, previous: Table | None) -> None:
         """Append the publication, in the transaction that makes it true."""
+        if self.load.within is not None:
+            self.load.within()
         self.checking.record_metrics("published")
         self.ledger.record_publication(
-            self.run, self.partition, self._summary, mode=mode, rows=self.stage.rows, previous=previous,
-            lineage=self.load.lineage,
+            self.run, self.partition, self.load.found or self._summary, mode=mode, rows=self.stage.rows,
+            previous=previous, lineage=self.load.lineage,
         )  # fmt: skip
 
     def _prune(self) -> None:

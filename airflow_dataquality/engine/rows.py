@@ -10,6 +10,7 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from airflow_dataquality.engine.definition import definition_of
 from airflow_dataquality.engine.tables import TABLES
 from airflow_dataquality.model import Metric, Partition
 from airflow_dataquality.results import Expectation, Measurement, Result, Summary
@@ -73,6 +74,7 @@ def result_of(result: Result) -> dict[str, Any]:
         "check_name": check.name,
         "metric": check.metric.kind,
         "column_name": ", ".join(check.metric.columns) or None,
+        "definition": definition_of(check),
         "value": number(result.value),
         "value_text": None if result.value is None else str(result.value).replace("\x00", "�"),
         "interval": result.interval,
