@@ -16,6 +16,7 @@ from airflow_dataquality.engine.backtest import Series, known, known_of_group, s
 from airflow_dataquality.engine.history import Past
 from airflow_dataquality.engine.statistics import by_list
 from airflow_dataquality.engine.timeline import Timeline
+from airflow_dataquality.engine.trend import limits
 from airflow_dataquality.errors import DataQualityError, SpecError, did_you_mean
 from airflow_dataquality.model import Check
 from airflow_dataquality.vocabulary import KINDS, scale_of
@@ -151,17 +152,8 @@ def draw(figure: Figure, drawn: Series, title: str) -> None:
 
 def _limits(drawn: Series) -> tuple[float, float]:
     """The ends of the vertical axis: every value is on it, and most of the range."""
-    import numpy as np
-
-    values = drawn.values[np.isfinite(drawn.values)]
-    if not len(values):
-        return 0.0, 1.0
-    ends = [drawn.low[np.isfinite(drawn.low)], drawn.high[np.isfinite(drawn.high)]]
-    bottom = min([values.min(), *(np.quantile(end, 0.05) for end in ends[:1] if len(end))])
-    top = max([values.max(), *(np.quantile(end, 0.95) for end in ends[1:] if len(end))])
-    room = (top - bottom) * 0.08 or max(abs(float(top)), 1.0) * 0.1
-    floor = 0.0 if values.min() >= 0 and bottom - room < 0 else bottom - room
-    return float(floor), float(top + room)
+    points = zip(drawn.values, drawn.low, drawn.high, strict=True)
+    return limits({"value": value, "low": low, "high": high} for value, low, high in points) or (0.0, 1.0)
 
 
 def _anomalies(axes: Axes, drawn: Series) -> None:

@@ -44,6 +44,51 @@ _OPTIONS = {
         "example": "prod",
         "default": "",
     },
+    "connections": {
+        "description": "Warehouses that the data quality pages show: connections, with commas between; each with "
+        "the schema of its ledger behind a colon, if that is not dataquality.",
+        "version_added": None,
+        "type": "string",
+        "example": "warehouse, lake:dq_ledger",
+        "default": "",
+    },
+    "page_statement_timeout": {
+        "description": "Seconds that a statement of a page may take.",
+        "version_added": None,
+        "type": "float",
+        "example": None,
+        "default": "10",
+    },
+    "page_row_limit": {
+        "description": "Rows of a list that a page shows at most.",
+        "version_added": None,
+        "type": "integer",
+        "example": None,
+        "default": "500",
+    },
+    "sample_columns": {
+        "description": "Columns whose values the pages may show of rows that checks blocked, as schema.table.column "
+        "with * for any, and commas between. None are shown by default.",
+        "version_added": None,
+        "type": "string",
+        "example": "analytics.*.*",
+        "default": "",
+    },
+    "pii_columns": {
+        "description": "Columns whose values the pages never show, written in the same way.",
+        "version_added": None,
+        "type": "string",
+        "example": "*email*, *.passenger.*",
+        "default": "",
+    },
+    "tests_dag_id": {
+        "description": "The DAG of tests_dag(): whoever may read it may see saved tests on the pages, and whoever may "
+        "edit it may write them.",
+        "version_added": None,
+        "type": "string",
+        "example": None,
+        "default": "data_quality_tests",
+    },
     "max_tag_values": {
         "description": "How many values of a tag one task may send; the others become 'other'.",
         "version_added": None,
@@ -72,6 +117,7 @@ def get_provider_info() -> dict[str, Any]:
                     "airflow_dataquality.operators.incremental_summary",
                     "airflow_dataquality.operators.parallel_backfill",
                     "airflow_dataquality.operators.redshift_upsert",
+                    "airflow_dataquality.operators.saved_tests",
                     "airflow_dataquality.operators.stage_check_exchange",
                     "airflow_dataquality.operators.table_statistics",
                     "airflow_dataquality.operators.upsert",

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from benchmarks.reporting import Report
 
-NAMES = ("checks", "anomalies", "detectors", "exchange", "publish", "upsert", "summary", "backfill", "parse", "import")
+NAMES = ("checks", "anomalies", "detectors", "exchange", "publish", "upsert", "summary", "backfill", "parse", "import",
+         "tests", "board")  # fmt: skip
 
 
 def main() -> None:
@@ -53,12 +54,17 @@ def _run(name: str, *, quick: bool) -> list[Report]:
 
 
 def _benchmarks(name: str) -> list[Callable[[bool], Report]]:
-    from benchmarks import anomalies, checks, detectors, exchange, parse, publish, summary, upsert
+    from benchmarks import anomalies, board, checks, detectors, exchange, parse, publish, summary, tests_dag, upsert
 
     on_a_server = {"checks": checks.run, "anomalies": anomalies.run, "publish": publish.run, "upsert": upsert.run,
-                   "summary": summary.run}  # fmt: skip
+                   "summary": summary.run, "board": board.run}  # fmt: skip
     if name in on_a_server:
         return [lambda quick: _on_a_server(on_a_server[name], quick=quick, durable=False)]
+    if name == "tests":
+        return [
+            lambda quick: tests_dag.parsing(quick=quick),
+            lambda quick: _on_a_server(tests_dag.run, quick=quick, durable=False),
+        ]
     without = {"detectors": detectors.run, "parse": parse.run, "import": parse.imports}
     if name == "backfill":  # Airflow's own needs a database beside it
         return [_backfill]

@@ -11,7 +11,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from benchmarks import anomalies, backfill, checks, detectors, exchange, parse, publish, summary, upsert
+from benchmarks import (
+    anomalies,
+    backfill,
+    board,
+    checks,
+    detectors,
+    exchange,
+    parse,
+    publish,
+    summary,
+    tests_dag,
+    upsert,
+)
 from benchmarks.readers import Read, longest
 from benchmarks.reporting import Report
 from support import Warehouse
@@ -31,8 +43,10 @@ ROOT = Path(__file__).parent.parent
         (publish.run, []),
         (upsert.run, []),
         (summary.run, []),
+        (board.run, []),
+        (tests_dag.run, ["one scan of each table"]),
     ],
-    ids=["checks", "exchange", "anomalies", "publish", "upsert", "summary"],
+    ids=["checks", "exchange", "anomalies", "publish", "upsert", "summary", "board", "tests"],
 )
 def test_sides_agree_on_the_data(run: Callable[..., Report], bars: list[str], warehouse: Warehouse) -> None:
     report = run(warehouse.uri, quick=True)
@@ -48,7 +62,11 @@ def test_backfills_agree_on_the_data(postgres: EmbeddedPostgres) -> None:
     assert len(report.lines) == 5
 
 
-@pytest.mark.parametrize("run", [detectors.run, parse.run, parse.imports], ids=["detectors", "parse", "import"])
+@pytest.mark.parametrize(
+    "run",
+    [detectors.run, parse.run, parse.imports, tests_dag.parsing],
+    ids=["detectors", "parse", "import", "tests"],
+)
 def test_sides_build_the_same(run: Callable[..., Report]) -> None:
     assert run(quick=True).agree
 
@@ -72,5 +90,5 @@ def test_names_the_benchmarks_there_are() -> None:
         [sys.executable, "-m", "benchmarks", "chekcs"], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert said.returncode == 2
-    names = "checks, anomalies, detectors, exchange, publish, upsert, summary, backfill, parse, import"
+    names = "checks, anomalies, detectors, exchange, publish, upsert, summary, backfill, parse, import, tests"
     assert f"unknown benchmark chekcs; there are {names}" in said.stderr

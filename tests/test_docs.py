@@ -32,6 +32,7 @@ from airflow_dataquality.operators.check import DataQualityCheckOperator
 from airflow_dataquality.operators.incremental_summary import IncrementalSummaryOperator, summary_from_config
 from airflow_dataquality.operators.parallel_backfill import ParallelBackfillOperator
 from airflow_dataquality.operators.redshift_upsert import RedshiftUpsertOperator
+from airflow_dataquality.operators.saved_tests import PlanSavedTestsOperator, SavedTestsOperator
 from airflow_dataquality.operators.stage_check_exchange import StageCheckExchangeOperator
 from airflow_dataquality.operators.table_statistics import TableStatisticsOperator
 from airflow_dataquality.operators.upsert import UpsertOperator
@@ -62,6 +63,8 @@ OPERATORS = [
     AnomalyTestOperator,
     IncrementalSummaryOperator,
     ParallelBackfillOperator,
+    PlanSavedTestsOperator,
+    SavedTestsOperator,
 ]
 
 FENCE = re.compile(r"^(?P<indent> *)```(?P<language>\w+)\n(?P<body>.*?)^(?P=indent)```$", re.DOTALL | re.MULTILINE)

@@ -8,7 +8,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,12 @@ from metrics.lab import udp_agent
 
 from airflow_dataquality import examples, maintenance
 from airflow_dataquality.demo import flights, report
+from airflow_dataquality.demo.dags import load
 from airflow_dataquality.demo.postgres import EmbeddedPostgres
+from airflow_dataquality.engine.ledger import Ledger
+from airflow_dataquality.engine.saved_tests import SavedTests
+from airflow_dataquality.hooks.connections import connected
+from airflow_dataquality.saved import read
 from asset_runs import states, triggered, triggers_as_here, unpause
 from support import Warehouse
 
@@ -286,6 +291,29 @@ def test_compares_experiments_with_controls(warehouse: Warehouse, run_dag: RunDa
     ]
 
 
+def test_runs_the_tests_that_people_saved(warehouse: Warehouse, run_dag: RunDag) -> None:
+    rule = {"table": "raw.flights", "partition": {"ds": "{{ ds }}"}}
+    cancelled = "SELECT count(*) AS n FROM raw.flights WHERE dep_time IS NULL AND ds = '{{ ds }}'"
+    usual = "SELECT avg(n) AS n, stddev(n) AS stddev FROM (SELECT count(*) FILTER (WHERE dep_time IS NULL) AS n "
+    usual += "FROM raw.flights WHERE ds >= date '{{ ds }}' - 28 AND ds < '{{ ds }}' GROUP BY ds) AS days"
+    with connected("warehouse") as session:
+        tests = SavedTests(Ledger(session))
+        tests.ledger.ensure()
+        tests.save(read("flights as usual", "metric", {**rule, "check": "row_count", "condition": {"geq_to": 500}}))
+        tests.save(read("few cancelled", "formula", {
+            "conn_id": "warehouse", "control_sql": usual, "experiment_sql": cancelled, "table": "raw.flights",
+            "formula": "experiment.n <= control.n + z * control.stddev", "formula_params": {"z": 4},
+        }))  # fmt: skip
+    assert run_dag("data_quality_tests", date(2013, 2, 7)).state == "success"
+    assert run_dag("data_quality_tests", DAY).state == "failed", "the blizzard"
+    with warehouse.connect() as connection:
+        said = "SELECT check_name, status FROM dataquality.check_result ORDER BY checked_at, check_name"
+        assert connection.execute(said).fetchall() == [
+            ("flights as usual", "pass"), ("few cancelled", "pass"),
+            ("flights as usual", "pass"), ("few cancelled", "fail"),
+        ]  # fmt: skip
+
+
 def test_summarizes_every_aircraft_day_by_day(warehouse: Warehouse, run_dag: RunDag) -> None:
     for day in (DAY, NEXT_DAY):
         assert run_dag("dq_aircraft_summary", day).state == "success"
@@ -314,6 +342,23 @@ def test_backfills_what_was_published_day_by_day(
         modes = connection.execute("SELECT DISTINCT mode FROM dataquality.publication").fetchall()
     assert set(modes) == {("create",), ("overwrite",)}
     assert set(daily) <= set(rows(warehouse, "analytics.daily_flights"))
+
+
+def test_a_job_is_backfilled_in_two_runs(warehouse: Warehouse, run_dag: RunDag) -> None:
+    dag, table = load(str(EXAMPLE_DAGS / "dq_backfills.py"))["dq_backfills"], "analytics.flights_by_carrier"
+    assert run_dag("dq_publish_flights_by_carrier", DAY).state == "success"
+    asked = {"start": "2013-02-01", "end": "2013-02-28", "max_parallel": 3}
+    first = dag.test(run_conf=asked)
+    assert (first.state, states(first)["exchange"]) == ("success", "skipped")
+    assert len(rows(warehouse, table)) == 32, "what is held is not visible"
+    second = dag.test(run_conf={**asked, "finish": "exchange"}, logical_date=datetime(2013, 3, 1, tzinfo=UTC))
+    assert returned(second, "exchange")["partitions"] == 28
+    assert returned(second, "exchange")["unchanged"] == 1
+    with warehouse.connect() as connection:
+        chunks = "SELECT run_id, count(*), count(DISTINCT map_index) FROM dataquality.chunk GROUP BY 1"
+        assert connection.execute(chunks).fetchall() == [(first.run_id, 4, 3)], "the second run computes nothing"
+        found = f"SELECT count(DISTINCT ds) FROM {table}"
+        assert connection.execute(found).fetchall() == [(28,)]
 
 
 @triggers_as_here
@@ -411,7 +456,9 @@ def test_every_example_is_tested() -> None:
         "dq_aircraft_summary",
         "dq_backfill_daily_flights",
         "dq_backfill_on_many_workers",
+        "dq_backfills",
         "dq_metrics_in_datadog",
+        "dq_saved_tests",
         "dq_wait_for_partitions",
     }
     assert {file.stem for file in examples.files() if file.suffix == ".py"} == tested

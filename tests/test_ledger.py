@@ -18,7 +18,7 @@ from support import Database, Warehouse, on
 NEW_IN = {
     2: {"expected", "low", "high", "score", "p_value", "verdict"},
     3: {"chunk", "definition", "built_on"},
-    4: {"check_run", "test", "verdict.check_name", "verdict.run_uid", "until", "author"},
+    4: {"check_run", "test", "verdict.check_name", "verdict.run_uid", "until", "author", "lineage"},
 }
 """Columns and tables that a version added."""
 
@@ -31,9 +31,7 @@ def make_version(database: Database, number: int) -> Ledger:
     for statement in sql.create_schema("dataquality"):
         session.execute(statement)
     for name in TABLES.keys() - new:
-        columns = {
-            column: kind for column, (kind, _) in TABLES[name].items() if not {column, f"{name}.{column}"} & new
-        }
+        columns = {column: kind for column, (kind, _) in TABLES[name].items() if not {column, f"{name}.{column}"} & new}
         session.execute(sql.create_ledger_table(ledger.table(name), columns))
     version = ledger.table("ledger_version")
     session.execute(sql.create_ledger_table(version, {"version": "integer"}))

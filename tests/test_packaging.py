@@ -34,7 +34,8 @@ LAYERS = [
     ("suspicions",),
     ("lint",),
     ("measures",),
-    ("experiments",),
+    ("experiments", "days"),
+    ("saved",),
     ("plans",),
     ("engine",),
     ("rulefile",),
@@ -42,9 +43,11 @@ LAYERS = [
     ("telemetry",),
     ("hooks",),
     ("operators", "sensors", "triggers", "assets", "maintenance"),
-    ("anomalies", "gates", "messages", "monitors", "manual", "preview", "past", "suggest"),
+    ("backfill_dag",),
+    ("anomalies", "gates", "messages", "monitors", "manual", "preview", "past", "suggest", "tests_dag", "trial"),
     ("notifications",),
     ("plot",),
+    ("ui", "plugins"),
     ("cli", "provider_info"),
     ("demo",),
 ]
@@ -102,6 +105,12 @@ def test_wheel_carries_the_example_dags(wheel: zipfile.ZipFile) -> None:
     expected = {f"airflow_dataquality/example_dags/{file.as_posix()}" for file in examples.files()}
     assert expected
     assert expected <= set(wheel.namelist())
+
+
+def test_wheel_carries_what_the_pages_are_made_of(wheel: zipfile.ZipFile) -> None:
+    parts = [path for folder in ("templates", "static") for path in (PACKAGE / "ui" / folder).rglob("*.*")]
+    assert {path.suffix for path in parts} >= {".html", ".css", ".js"}
+    assert {path.relative_to(ROOT).as_posix() for path in parts} <= set(wheel.namelist())
 
 
 def test_wheel_is_typed_and_holds_nothing_else(wheel: zipfile.ZipFile) -> None:

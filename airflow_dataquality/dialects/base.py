@@ -5,8 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from airflow_dataquality.dialects.backfills import BackfillSql
+from airflow_dataquality.dialects.board import BoardSql
 from airflow_dataquality.dialects.comparison import ComparisonSql
 from airflow_dataquality.dialects.ledger import LedgerSql
+from airflow_dataquality.dialects.runs import RunSql
+from airflow_dataquality.dialects.samples import SampleSql
+from airflow_dataquality.dialects.saved import SavedSql
 from airflow_dataquality.dialects.source import SourceSql
 from airflow_dataquality.dialects.summary import SummarySql
 from airflow_dataquality.dialects.upsert import UpsertSql
@@ -21,7 +26,10 @@ _CATEGORIES = {
 }
 
 
-class Dialect(LedgerSql, ComparisonSql, SourceSql, SummarySql, UpsertSql, WaitingSql):
+class Dialect(
+    LedgerSql, BackfillSql, BoardSql, SavedSql, ComparisonSql, RunSql, SampleSql, SourceSql, SummarySql, UpsertSql,
+    WaitingSql,
+):  # fmt: skip
     """What standard SQL agrees on. A subclass is its difference, with a documentation link beside each oddity."""
 
     name = "ansi"
@@ -47,6 +55,14 @@ class Dialect(LedgerSql, ComparisonSql, SourceSql, SummarySql, UpsertSql, Waitin
         """Statements run once on a new connection."""
         return ()
 
+    def patience(self, seconds: float) -> Sequence[str]:
+        """Statements after which no statement of the connection runs for longer."""
+        return ()
+
+    def reading(self, seconds: float) -> Sequence[str]:
+        """Statements after which the connection writes nothing, and none of its statements runs for longer."""
+        return self.patience(seconds)
+
     def publication_locks(
         self, partition: Partition, timeout: float, *, whole: bool
     ) -> Sequence[tuple[str | None, str]]:
@@ -56,6 +72,10 @@ class Dialect(LedgerSql, ComparisonSql, SourceSql, SummarySql, UpsertSql, Waitin
         :param whole: rows of the whole table, and not only of the partition
         :returns: a query that takes the lock if it is free and says so, or None; and the statement that waits for it
         """
+        return ()
+
+    def decision_locks(self, partition: Partition) -> Sequence[str]:
+        """Statements that wait for whoever publishes the same rows, and for nobody who reads them."""
         return ()
 
     def retry_reason(self, sqlstate: str | None, message: str) -> str | None:

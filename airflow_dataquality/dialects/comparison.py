@@ -60,7 +60,7 @@ COMPARISONS: Mapping[str, str] = {
         "FROM {production} AS p GROUP BY {by}) AS q GROUP BY {by}"
     ),
 }
-_NOT_COMPARABLE = frozenset(["json", "xml", "point", "line", "lseg", "box", "path", "polygon", "circle"])
+NOT_COMPARABLE = frozenset(["json", "xml", "point", "line", "lseg", "box", "path", "polygon", "circle"])
 """Types that have no equality to group by: https://www.postgresql.org/docs/current/btree.html has the others'."""
 
 
@@ -108,7 +108,7 @@ class ComparisonSql(MetricSql):
 
     def _comparable(self, column: Column) -> str:
         name = self.identifier(column.name)
-        return f"CAST({name} AS TEXT) AS {name}" if column.type in _NOT_COMPARABLE else name
+        return f"CAST({name} AS TEXT) AS {name}" if column.type in NOT_COMPARABLE else name
 
     def rows_but(self, stage: Table, columns: Sequence[str], by: str, values: Sequence[str]) -> str:
         """The rows of all partitions but these."""

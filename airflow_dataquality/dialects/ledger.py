@@ -92,8 +92,8 @@ class LedgerSql(Names):
     def history(self, ledger: Mapping[str, Table], table: Table, low: str, high: str, since: datetime | None) -> str:
         """What was measured on partitions from ``low`` to before ``high``, oldest first, and what is marked.
 
-        Rows of: partition, when, names and values (:data:`UNIT` between names, a space between values), whether they
-        are marked as incidents (then without values; without names, all are).
+        Rows of: partition, when, names and values (:data:`UNIT` between names, a space between values), and 1 if they
+        are marked as incidents (then without values; without names, all are), -1 if that is taken back, else 0.
 
         :param high: if it is ``low``, of that partition itself
         :param since: only what was measured from then on
@@ -108,8 +108,9 @@ class LedgerSql(Names):
         return (
             f"SELECT {names}, {self.measured_together[0]}, 0 AS marked FROM {self.table(ledger['metric'])} "
             f"WHERE {where} AND state <> 'rejected'{recent}{self.measured_together[1]}\n"
-            f"UNION ALL SELECT {names}, given_at, metric, NULL, 1 FROM {self.table(ledger['verdict'])} "
-            f"WHERE {where} AND verdict IN ('incident', 'expected')\nORDER BY 2"
+            f"UNION ALL SELECT {names}, given_at, metric, NULL, CASE verdict WHEN 'withdrawn' THEN -1 ELSE 1 END "
+            f"FROM {self.table(ledger['verdict'])} "
+            f"WHERE {where} AND verdict IN ('incident', 'expected', 'withdrawn')\nORDER BY 2"
         )
 
     def recorded_partitions(self, ledger: Table, table: Table, metrics: Sequence[str]) -> str:
@@ -157,6 +158,22 @@ class LedgerSql(Names):
             f"WHERE {' AND '.join(terms)} ORDER BY {order} LIMIT {most:d}"
         )
 
+    def republish_metrics(self, ledger: Table, rejected: Mapping[str, Any], run_uid: str) -> str:
+        """Append what was measured on rejected rows once more, as published; without their number, which is new.
+
+        :param rejected: the row of the ledger that says which run, and which partition
+        :param run_uid: who publishes them
+        """
+        place = self.identifiers(["table_schema", "table_name", "partition", "column_name", "metric", "value"])
+        names = ("run_uid", "table_schema", "table_name", "partition")
+        key = ((name, rejected[name]) for name in names)
+        where = self.rows_of(Partition(ledger, (*key, ("state", "rejected"))))
+        return (
+            f"INSERT INTO {self.table(ledger)} (run_uid, {place}, state, measured_at) "
+            f"SELECT {self.literal(run_uid)}, {place}, 'published', {self.now} FROM {self.table(ledger)} "
+            f"WHERE {where} AND metric <> 'row_count'"
+        )
+
     def tables_known(self, ledgers: Iterable[Table]) -> str:
         """A query for the tables of which one of the ledger's tables holds something."""
         named = self.identifiers(["table_schema", "table_name"])
@@ -174,8 +191,8 @@ class LedgerSql(Names):
         return f"SELECT {self.identifiers(['number', 'rows'])} FROM {self.table(ledger)} WHERE {where}"
 
     def forget_verdicts(self, verdict: Table, partition: Partition, metric: str | None) -> str:
-        """Delete what was said of a partition, or of one metric on it."""
+        """Delete what was marked of a partition, or of one metric on it; whatever else was said of it stays."""
         table = partition.table
         key = [("table_schema", table.schema), ("table_name", table.name), ("partition", partition.json)]
         where = self.rows_of(Partition(table, (*key, *([("metric", metric)] if metric else []))))
-        return f"DELETE FROM {self.table(verdict)} WHERE {where}"
+        return f"DELETE FROM {self.table(verdict)} WHERE {where} AND verdict IN ('incident', 'expected', 'withdrawn')"

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from airflow_dataquality.dialects.base import Dialect
 from airflow_dataquality.dialects.lexer import single_select
 from airflow_dataquality.dialects.metrics import TEMPLATES
+from airflow_dataquality.dialects.postgres_board import PostgresBoardSql
 from airflow_dataquality.dialects.postgres_catalog import CatalogSql
 from airflow_dataquality.dialects.postgres_exchange import ExchangeSql
 from airflow_dataquality.dialects.postgres_summary import PostgresSummarySql
@@ -18,7 +19,7 @@ from airflow_dataquality.model import Column, Table
 _STATIC = ("42", "22P02", "22007", "22008", "2201B")
 
 
-class Postgres(CatalogSql, PostgresSummarySql, PostgresUpsertSql, ExchangeSql, Dialect):
+class Postgres(CatalogSql, PostgresBoardSql, PostgresSummarySql, PostgresUpsertSql, ExchangeSql, Dialect):
     """Postgres measures in the types it has, sorts text by its bytes, and can be asked before it runs."""
 
     name = "postgres"
@@ -79,8 +80,24 @@ class Postgres(CatalogSql, PostgresSummarySql, PostgresUpsertSql, ExchangeSql, D
     def session_setup(self) -> Sequence[str]:
         return (self.prepare_features(),)
 
+    def patience(self, seconds: float) -> Sequence[str]:
+        return (f"SET statement_timeout TO {max(1, round(seconds * 1000))}",)
+
+    def reading(self, seconds: float) -> Sequence[str]:
+        # Pages jump through indexes, of which the planner expects the worst: compiling takes longer than that.
+        return (*self.patience(seconds), "SET default_transaction_read_only TO on", "SET jit TO off")
+
     def lock_ledger(self, schema: str) -> Sequence[str]:
         return (f"SELECT pg_advisory_xact_lock({self.lock_key('ledger', schema)})",)
+
+    def column_comments(self, table: Table) -> str | None:
+        """https://www.postgresql.org/docs/current/catalog-pg-description.html."""
+        place = f"c.relname = {self.literal(table.name)} AND n.nspname = {self.literal(table.schema)}"
+        return (
+            "SELECT a.attname, d.description FROM pg_description AS d JOIN pg_class AS c ON c.oid = d.objoid "
+            "JOIN pg_namespace AS n ON n.oid = c.relnamespace "
+            f"JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum = d.objsubid WHERE d.objsubid > 0 AND {place}"
+        )
 
     def schema_of(self, table: Table) -> str | None:
         name = self.text(self.table(table))

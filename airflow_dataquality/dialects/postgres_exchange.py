@@ -73,6 +73,10 @@ class ExchangeSql(DressingSql):
             pairs.append(self._advise(self.lock_key("partition", table.schema, table.name, partition.json)))
         return pairs
 
+    def decision_locks(self, partition: Partition) -> Sequence[str]:
+        """Statements that wait for whoever publishes the same rows, and for nobody who reads them."""
+        return [wait for _, wait in self.publication_locks(partition, 0, whole=not partition.key)]
+
     def _advise(self, key: int, *, shared: bool = False) -> tuple[str, str]:
         function = f"advisory_xact_lock{'_shared' if shared else ''}({key})"
         return f"SELECT pg_try_{function}", f"SELECT pg_{function}"

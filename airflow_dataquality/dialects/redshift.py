@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from airflow_dataquality.dialects.base import Dialect
+from airflow_dataquality.dialects.board import WindowedBoardSql
 from airflow_dataquality.dialects.metrics import TEMPLATES
 from airflow_dataquality.dialects.postgres import Postgres
 from airflow_dataquality.dialects.redshift_staging import StagingSql
@@ -18,7 +19,7 @@ from airflow_dataquality.model import Column
 _HEALTH = 'SELECT {column} FROM svv_table_info WHERE "schema" = {schema} AND "table" = {name}'
 
 
-class Redshift(RedshiftSummarySql, RedshiftUpsertSql, RedshiftWaitingSql, StagingSql, Postgres):
+class Redshift(WindowedBoardSql, RedshiftSummarySql, RedshiftUpsertSql, RedshiftWaitingSql, StagingSql, Postgres):
     """Redshift is Postgres 8.0 at its head, and a column store below."""
 
     name = "redshift"
@@ -55,6 +56,7 @@ class Redshift(RedshiftSummarySql, RedshiftUpsertSql, RedshiftWaitingSql, Stagin
         **dict.fromkeys(("char", "bpchar", "character"), "character(1)"),
     }
     folds_quoted = True
+    backslash_escapes = True
     # GETDATE is the second of the statement, SYSDATE the microsecond in which its transaction began: so what follows
     # within a second stays in order. https://docs.aws.amazon.com/redshift/latest/dg/r_SYSDATE.html
     now = "GREATEST(GETDATE(), SYSDATE)"
@@ -82,6 +84,13 @@ class Redshift(RedshiftSummarySql, RedshiftUpsertSql, RedshiftWaitingSql, Stagin
     @property
     def session_setup(self) -> Sequence[str]:
         return ()
+
+    def reading(self, seconds: float) -> Sequence[str]:
+        """Without ``default_transaction_read_only``, which is no parameter there.
+
+        https://docs.aws.amazon.com/redshift/latest/dg/cm_chap_ConfigurationRef.html
+        """
+        return self.patience(seconds)
 
     def lock_ledger(self, schema: str) -> Sequence[str]:
         """Nothing: whoever creates a table second waits, and is told that it exists."""

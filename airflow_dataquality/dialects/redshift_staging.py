@@ -142,6 +142,10 @@ class StagingSql(ExchangeSql):
         lock = f"LOCK TABLE {self.table(partition.table)}"
         return [(None, self.lock_timeout(patience)), (None, lock), (None, self.lock_timeout(None))]
 
+    def decision_locks(self, partition: Partition) -> Sequence[str]:
+        """None: of two that read and append the same verdicts, serializable isolation ends one."""
+        return ()
+
     def retry_reason(self, sqlstate: str | None, message: str) -> str | None:
         """https://docs.aws.amazon.com/redshift/latest/dg/c_serial_isolation-serializable-isolation-troubleshooting.html."""
         if message.startswith("1023") or "Serializable isolation violation" in message:

@@ -57,6 +57,10 @@ class Sqlite(SqliteUpsertSql, Dialect):
     age = "(JULIANDAY('now') - JULIANDAY({moment})) * 86400.0"
     ledger_indexes = True
 
+    def reading(self, seconds: float) -> Sequence[str]:
+        """https://www.sqlite.org/pragma.html#pragma_query_only."""
+        return ("PRAGMA query_only = ON",)
+
     def ledger_table(self, schema: str, name: str) -> Table:
         return Table(f"{schema}_{name}")  # no schemas
 

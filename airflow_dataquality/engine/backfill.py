@@ -172,6 +172,8 @@ def begin(at: Connected, spec: Backfill, run: Run, *, generation: str | None = N
         fresh = replace(Mark.of(role, whole, run), met=" ".join(sorted(spec.asked)))
         made, generation = _stage(session, spec, shape, stage, fresh, mark)
     columns = session.columns(made.table)
+    if not columns:
+        raise _over(target.table)  # another run has ended it since
     kind = next(column.type for column in columns if column.name == spec.column)
     names = _names(session, spec, kind)
     return Job(spec, run, target, shape, made, columns, names, generation)
@@ -215,8 +217,13 @@ def _begun(session: ExchangeSession, table: Table, generation: str) -> Stage:
     for stage, mark in staging.marked(session, table.schema):
         if (mark.role, mark.run_uid, mark.table) == (staging.BACKFILL, generation, str(table)):
             return Stage(stage)
-    raise ExchangeError(f"the backfill of {table} is over, or was begun anew by another run",
-                        hint="clear its first task, too")  # fmt: skip
+    raise _over(table)
+
+
+def _over(table: Table) -> ExchangeError:
+    return ExchangeError(
+        f"the backfill of {table} is over, or was begun anew by another run", hint="clear its first task, too"
+    )
 
 
 def _mark_of(session: ExchangeSession, stage: Table) -> Mark | None:

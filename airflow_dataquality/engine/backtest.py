@@ -130,6 +130,22 @@ def known_of_group(
     return past
 
 
+def remembered(
+    ledger: Ledger, metric: Metric, timeline: Timeline, window: int, value: float | None = None
+) -> Past:  # fmt: skip
+    """What the ledger alone knows of a metric up to and with a partition.
+
+    :param value: the partition's own, which was rejected, so that it is nobody's past
+    """
+    past = Past([metric.series], _next(timeline), window)
+    recorded = _recorded(ledger, past.timeline, window)
+    past.marked = recorded.marked
+    past.recall(recorded)
+    if value is not None:
+        past.learn(1, [metric.series], [value])
+    return past
+
+
 def _next(timeline: Timeline) -> Timeline:
     """The timeline of the period after the partition's, of which the partition is the past as well."""
     return replace(timeline, moment=timeline.start(-1))

@@ -59,7 +59,9 @@ class Recorded:
                 ago = known[partition]
             if ago is None or not 0 < ago <= window:
                 continue
-            if marked:
+            if marked < 0:
+                recorded.marked = [each for each in recorded.marked if each != (ago, names)]
+            elif marked:
                 recorded.marked.append((ago, names))
             elif isinstance(values, str):
                 recorded.measured.append((ago, names.split(UNIT), np.array(values.split(" "), float)))

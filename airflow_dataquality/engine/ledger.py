@@ -169,8 +169,23 @@ class Ledger:
 
     def record_incident(self, partition: Partition, metric: str | None, note: str | None) -> None:
         """Append that what was measured is not history: of all metrics, or of one."""
-        row = {"metric": metric, "verdict": "incident", "note": note}
-        self._append("verdict", [{**place_of(partition), **row}])
+        self.record_verdict(partition, "incident", metric=metric, note=note)
+
+    def record_verdict(
+        self, partition: Partition, verdict: str, *, metric: str | None = None, check_name: str | None = None,
+        run_uid: str | None = None, until: datetime | None = None, author: str | None = None, note: str | None = None,
+    ) -> None:  # fmt: skip
+        """Append what somebody says of a partition, or of a whole table.
+
+        :param verdict: see :mod:`airflow_dataquality.engine.verdicts`
+        :param metric: of this one alone; None for all
+        :param check_name: of this check alone
+        :param run_uid: of what this run found
+        :param until: when a mute ends
+        """
+        about = {"metric": metric, "check_name": check_name, "run_uid": run_uid}
+        said_by = {"verdict": verdict, "until": until, "author": author, "note": note}
+        self._append("verdict", [{**place_of(partition), **about, **said_by}])
 
     def forget_incident(self, partition: Partition, metric: str | None) -> int:
         """Take that back; the number of rows."""
@@ -244,6 +259,19 @@ class Ledger:
         """
         rows = self.session.query(self.dialect.staged_chunks(self.table("chunk"), backfill, number))
         return {int(number): int(found) for number, found in rows}
+
+    def record_lineage(self, run: Run, table: Table, digest: str, reads: Iterable[str]) -> None:
+        """Append what a table is made of.
+
+        :param digest: of the SELECT, without its values
+        :param reads: names of tables, addresses of files; one empty name, if there are none
+        """
+        place = {"run_uid": run.run_uid, "table_schema": table.schema, "table_name": table.name, "digest": digest}
+        self._append("lineage", [{**place, "reads": name, **task_of(run)} for name in reads])
+
+    def record_test(self, version: dict[str, Any]) -> None:
+        """Append a version of a saved test."""
+        self._append("test", [version])
 
     def _append(self, name: str, rows: Iterable[dict[str, Any]]) -> None:
         rows = list(rows)

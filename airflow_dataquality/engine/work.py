@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from airflow_dataquality.engine.backfill import Backfill, Connected, Job, begin, give_up
@@ -58,15 +58,17 @@ def backfill(at: Connected, spec: Backfill, run: Run, workforce: Workforce) -> O
     return reveal(at, job, compared)
 
 
-def stage_missing(at: Connected, job: Job, workforce: Workforce) -> None:
-    """Stage the chunks that are not staged yet, several at a time.
+def stage_missing(at: Connected, job: Job, workforce: Workforce, only: Collection[int] | None = None) -> int:
+    """Stage the chunks that are not staged yet, several at a time; how many they are.
 
+    :param only: of the chunks with these numbers
     :raises ChunksFailed: naming those that failed, and why
     """
-    chunks = missing(at, job)
-    progress = Progress(len(job.spec.chunks), len(job.spec.chunks) - len(chunks), workforce.gauge)
+    chunks = [chunk for chunk in missing(at, job) if only is None or chunk.number in only]
+    total = len(job.spec.chunks if only is None else only)
+    progress = Progress(total, total - len(chunks), workforce.gauge)
     if not chunks:
-        return
+        return 0
     size = min(workforce.size, len({chunk.lane for chunk in chunks}))
     log.info("%s: %s of %s chunks to be staged, %s at a time", job.whole, len(chunks), progress.total, size)
     schema = at.ledger.schema
@@ -80,6 +82,7 @@ def stage_missing(at: Connected, job: Job, workforce: Workforce) -> None:
         )  # fmt: skip
     if failures:
         raise chunks_failed(job, failures, progress)
+    return len(chunks)
 
 
 def chunks_failed(job: Job, failures: list[Failure], progress: Progress) -> ChunksFailed:

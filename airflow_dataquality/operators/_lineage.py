@@ -7,11 +7,15 @@ which schema a bare name means.
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from airflow_dataquality.engine import lineage
+from airflow_dataquality.engine.ledger import Ledger
+from airflow_dataquality.engine.session import Session
 from airflow_dataquality.errors import SpecError
 from airflow_dataquality.model import Metric, Table
 from airflow_dataquality.operators import _common as common
@@ -58,6 +62,7 @@ class Found:
 class TellsLineage(_Base):
     """Tells OpenLineage what the task read and wrote, how many rows, and what its checks found; also if it failed."""
 
+    ledger_schema: Any
     _writes = True
     """Whether the table is what the task makes, and not what it looks at."""
     _found: tuple[Found, ...] = ()
@@ -76,6 +81,19 @@ class TellsLineage(_Base):
     def lineage_reads(self) -> Sequence[Reads]:
         """What the task reads, beside the table that it looks at."""
         return ()
+
+    def _record_reads(self, session: Session, table: Table, context: Mapping[str, Any]) -> None:
+        """Keep in the ledger what a table was made of; only where it can be told which tables a SELECT reads."""
+        if importlib.util.find_spec("sqlglot") is None:
+            return
+        from airflow_dataquality.sensors._upstream import tables_in
+
+        reads = [each for each in self.lineage_reads() if each.conn_id in (None, self.conn_id)]
+        lineage.record(
+            Ledger(session, self.ledger_schema), common.run_identity(context), table, tables_in,
+            selects=[sql for each in reads for sql in each.sql], files=[file for each in reads for file in each.files],
+            tables=[of for each in reads for of in each.tables],
+        )  # fmt: skip
 
     def _table_named(self) -> str | None:
         """The table that the task is about."""

@@ -16,7 +16,8 @@ from airflow_dataquality.model import Partition, Table
 from airflow_dataquality.operators import _common as common
 from airflow_dataquality.operators import _observed as observed
 from airflow_dataquality.operators._dates import RendersDate
-from airflow_dataquality.results import Summary
+from airflow_dataquality.operators._muted import heard
+from airflow_dataquality.results import Status, Summary
 from airflow_dataquality.telemetry import SERVICE_CHECK, Batch, Event, Level, ServiceCheck, observe
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_BAD = frozenset({Status.FAIL, Status.ERROR, Status.WARN})
 PROGRESS = 10.0
 """Seconds between two reports of a backfill's progress."""
 
@@ -181,10 +183,16 @@ class Report:
             self._judged(error.summary)
             rows = error.outcome.get("rows_staged", error.outcome.get("rows"))
             self.numbers({"rows.staged": rows, "rows.rejected": rows})
-        self._event(error.message.partition("\n")[0].rstrip(":"), str(error), "error")
+        bad = [each for each in (error.summary.results if error.summary else ()) if each.status in _BAD]
+        named = error.outcome.get("table")
+        if not bad or not isinstance(named, str) or heard(self._operator, Table.parse(named, str), bad):
+            self._event(error.message.partition("\n")[0].rstrip(":"), str(error), "error")
 
     def _anomalies(self, summary: Summary) -> None:
-        found = observed.anomalies(summary)
+        assert self._where is not None
+        found = heard(self._operator, self._where.table, observed.anomalies(summary))
+        if not found:
+            return
         lines = "\n".join(f"  - {each.check.name}: {each.reason}" for each in found)
         self._event(f"{len(found)} anomalies in {self._where}", lines, "warning")
 

@@ -256,7 +256,9 @@ class IncrementalSummaryOperator(TellsLineage, Emitting):
             self._session = session
             workforce = Workforce(connect, self.max_parallel, gauge=self._report.progress, hired=hired)
             at = Connected.over(session, self.ledger_schema)
-            return summarize(at, load, str(self.partition), common.run_identity(context), workforce)
+            outcome = summarize(at, load, str(self.partition), common.run_identity(context), workforce)
+            self._record_reads(session, outcome.table, context)
+            return outcome
 
     def dry_run(self) -> None:
         """Log what the summary is made of. Connects to nothing."""

@@ -182,4 +182,6 @@ class StageCheckExchangeOperator(LoadOperator):
         load = self._described(context)
         with open_exchange(self.get_db_hook()) as session:
             self._session = session
-            return publish(session, Ledger(session, self.ledger_schema), load, common.run_identity(context))
+            outcome = publish(session, Ledger(session, self.ledger_schema), load, common.run_identity(context))
+            self._record_reads(session, outcome.table, context)
+            return outcome

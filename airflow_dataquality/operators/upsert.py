@@ -178,7 +178,9 @@ class UpsertOperator(LoadOperator):
         with open_session(hook) as session:
             self._session = session
             ledger = Ledger(session, self.ledger_schema)
-            return upsert(session, ledger, work, common.run_identity(context))
+            outcome = upsert(session, ledger, work, common.run_identity(context))
+            self._record_reads(session, outcome.table, context)
+            return outcome
 
     def _work(self, context: Context) -> Upsert:
         source = self._source(context)

@@ -1,11 +1,11 @@
 -- the ledger, of a day
 SELECT "partition", measured_at, metric, value, 0 AS marked FROM "dataquality"."metric" WHERE "table_schema" = 'w' AND "table_name" = 'daily flights' AND "partition" >= '{"carrier": "it''s", "ds": "2012-11-09"}' AND "partition" < '{"carrier": "it''s", "ds": "2013-02-08"}' AND state <> 'rejected'
-UNION ALL SELECT "partition", given_at, metric, NULL, 1 FROM "dataquality"."verdict" WHERE "table_schema" = 'w' AND "table_name" = 'daily flights' AND "partition" >= '{"carrier": "it''s", "ds": "2012-11-09"}' AND "partition" < '{"carrier": "it''s", "ds": "2013-02-08"}' AND verdict = 'incident'
+UNION ALL SELECT "partition", given_at, metric, NULL, CASE verdict WHEN 'withdrawn' THEN -1 ELSE 1 END FROM "dataquality"."verdict" WHERE "table_schema" = 'w' AND "table_name" = 'daily flights' AND "partition" >= '{"carrier": "it''s", "ds": "2012-11-09"}' AND "partition" < '{"carrier": "it''s", "ds": "2013-02-08"}' AND verdict IN ('incident', 'expected', 'withdrawn')
 ORDER BY 2;
 
 -- the ledger, of a whole table
 SELECT "partition", measured_at, metric, value, 0 AS marked FROM "dataquality"."metric" WHERE "table_schema" = 'w' AND "table_name" = 'daily flights' AND "partition" = '{}' AND state <> 'rejected' AND measured_at >= '2012-11-09 00:00:00'
-UNION ALL SELECT "partition", given_at, metric, NULL, 1 FROM "dataquality"."verdict" WHERE "table_schema" = 'w' AND "table_name" = 'daily flights' AND "partition" = '{}' AND verdict = 'incident'
+UNION ALL SELECT "partition", given_at, metric, NULL, CASE verdict WHEN 'withdrawn' THEN -1 ELSE 1 END FROM "dataquality"."verdict" WHERE "table_schema" = 'w' AND "table_name" = 'daily flights' AND "partition" = '{}' AND verdict IN ('incident', 'expected', 'withdrawn')
 ORDER BY 2;
 
 -- the table's past, in one scan

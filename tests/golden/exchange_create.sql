@@ -3,10 +3,13 @@ BEGIN ISOLATION LEVEL READ COMMITTED;
 SELECT pg_advisory_xact_lock(#);
 CREATE INDEX IF NOT EXISTS "publication_table_partition_idx" ON "dataquality"."publication" ("table_schema", "table_name", "partition");
 CREATE INDEX IF NOT EXISTS "publication_table_published_at_idx" ON "dataquality"."publication" ("table_schema", "table_name", "published_at");
+CREATE INDEX IF NOT EXISTS "publication_table_dag_id_published_at_idx" ON "dataquality"."publication" ("table_schema", "table_name", "dag_id", "published_at");
 CREATE INDEX IF NOT EXISTS "publication_dag_id_run_id_idx" ON "dataquality"."publication" ("dag_id", "run_id");
 CREATE INDEX IF NOT EXISTS "publication_run_uid_idx" ON "dataquality"."publication" ("run_uid");
 CREATE INDEX IF NOT EXISTS "check_run_table_partition_idx" ON "dataquality"."check_run" ("table_schema", "table_name", "partition");
 CREATE INDEX IF NOT EXISTS "check_run_table_checked_at_idx" ON "dataquality"."check_run" ("table_schema", "table_name", "checked_at");
+CREATE INDEX IF NOT EXISTS "check_run_table_dag_id_checked_at_idx" ON "dataquality"."check_run" ("table_schema", "table_name", "dag_id", "checked_at");
+CREATE INDEX IF NOT EXISTS "check_run_state_failed_errored_checked_at_idx" ON "dataquality"."check_run" ("state", "failed", "errored", "checked_at");
 CREATE INDEX IF NOT EXISTS "check_run_dag_id_run_id_idx" ON "dataquality"."check_run" ("dag_id", "run_id");
 CREATE INDEX IF NOT EXISTS "check_run_run_uid_idx" ON "dataquality"."check_run" ("run_uid");
 CREATE INDEX IF NOT EXISTS "check_result_table_partition_idx" ON "dataquality"."check_result" ("table_schema", "table_name", "partition");
@@ -17,6 +20,8 @@ CREATE INDEX IF NOT EXISTS "metric_table_metric_measured_at_idx" ON "dataquality
 CREATE INDEX IF NOT EXISTS "chunk_backfill_idx" ON "dataquality"."chunk" ("backfill");
 CREATE INDEX IF NOT EXISTS "chunk_dag_id_run_id_idx" ON "dataquality"."chunk" ("dag_id", "run_id");
 CREATE INDEX IF NOT EXISTS "verdict_table_partition_idx" ON "dataquality"."verdict" ("table_schema", "table_name", "partition");
+CREATE INDEX IF NOT EXISTS "lineage_table_recorded_at_idx" ON "dataquality"."lineage" ("table_schema", "table_name", "recorded_at");
+CREATE INDEX IF NOT EXISTS "lineage_reads_idx" ON "dataquality"."lineage" ("reads");
 CREATE INDEX IF NOT EXISTS "test_test_id_idx" ON "dataquality"."test" ("test_id");
 INSERT INTO "dataquality"."ledger_version" ("version") VALUES (4);
 COMMIT;
@@ -54,7 +59,7 @@ SELECT
   COUNT(*) - COUNT("name")
 FROM "w"."t__dq_stage_#";
 COMMIT;
-INSERT INTO "dataquality"."check_result" ("run_uid", "table_schema", "table_name", "partition", "check_name", "metric", "column_name", "value", "value_text", "interval", "expected", "low", "high", "score", "p_value", "status", "severity", "dimension", "reason", "dag_id", "task_id", "run_id", "map_index", "try_number", "checked_at") VALUES ('#', 'w', 't', '{}', 'null_count(name)', 'null_count', 'name', 0.0, '0', '= 0', NULL, NULL, NULL, NULL, NULL, 'pass', 'error', 'completeness', 'null_count(name) is 0, expected = 0', NULL, NULL, NULL, NULL, NULL, clock_timestamp());
+INSERT INTO "dataquality"."check_result" ("run_uid", "table_schema", "table_name", "partition", "check_name", "metric", "column_name", "definition", "value", "value_text", "interval", "expected", "low", "high", "score", "p_value", "status", "severity", "dimension", "reason", "dag_id", "task_id", "run_id", "map_index", "try_number", "checked_at") VALUES ('#', 'w', 't', '{}', 'null_count(name)', 'null_count', 'name', NULL, 0.0, '0', '= 0', NULL, NULL, NULL, NULL, NULL, 'pass', 'error', 'completeness', 'null_count(name) is 0, expected = 0', NULL, NULL, NULL, NULL, NULL, clock_timestamp());
 BEGIN ISOLATION LEVEL READ COMMITTED;
 SET LOCAL lock_timeout = 0;
 SELECT pg_try_advisory_xact_lock(#);
@@ -64,3 +69,5 @@ ALTER TABLE "w"."t__dq_stage_#" RENAME TO "t";
 INSERT INTO "dataquality"."metric" ("run_uid", "table_schema", "table_name", "partition", "column_name", "metric", "value", "state", "measured_at") VALUES ('#', 'w', 't', '{}', NULL, 'row_count', 3.0, 'published', clock_timestamp()), ('#', 'w', 't', '{}', 'name', 'null_count(name)', 0.0, 'published', clock_timestamp());
 INSERT INTO "dataquality"."publication" ("run_uid", "table_schema", "table_name", "partition", "mode", "rows", "previous_version", "score", "passed", "warned", "failed", "errored", "skipped", "dag_id", "task_id", "run_id", "map_index", "try_number", "published_at") VALUES ('#', 'w', 't', '{}', 'create', 3, NULL, 1.0, 1, 0, 0, 0, 0, NULL, NULL, NULL, NULL, NULL, clock_timestamp());
 COMMIT;
+SELECT digest FROM "dataquality"."lineage" WHERE "table_schema" = 'w' AND "table_name" = 't' AND "dag_id" IS NULL AND "task_id" IS NULL ORDER BY recorded_at DESC LIMIT 1;
+INSERT INTO "dataquality"."lineage" ("run_uid", "table_schema", "table_name", "digest", "reads", "dag_id", "task_id", "run_id", "map_index", "try_number", "recorded_at") VALUES ('#', 'w', 't', '04f11f818b53e8f3', '', NULL, NULL, NULL, NULL, NULL, clock_timestamp());

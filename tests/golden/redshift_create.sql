@@ -38,7 +38,7 @@ SELECT
   COUNT(*) - COUNT("name")
 FROM "w"."t__dq_stage_#";
 COMMIT;
-INSERT INTO "dataquality"."check_result" ("run_uid", "table_schema", "table_name", "partition", "check_name", "metric", "column_name", "value", "value_text", "interval", "expected", "low", "high", "score", "p_value", "status", "severity", "dimension", "reason", "dag_id", "task_id", "run_id", "map_index", "try_number", "checked_at") VALUES ('#', 'w', 't', '{}', 'null_count(name)', 'null_count', 'name', 0.0, '0', '= 0', NULL, NULL, NULL, NULL, NULL, 'pass', 'error', 'completeness', 'null_count(name) is 0, expected = 0', NULL, NULL, NULL, NULL, NULL, GREATEST(GETDATE(), SYSDATE));
+INSERT INTO "dataquality"."check_result" ("run_uid", "table_schema", "table_name", "partition", "check_name", "metric", "column_name", "definition", "value", "value_text", "interval", "expected", "low", "high", "score", "p_value", "status", "severity", "dimension", "reason", "dag_id", "task_id", "run_id", "map_index", "try_number", "checked_at") VALUES ('#', 'w', 't', '{}', 'null_count(name)', 'null_count', 'name', NULL, 0.0, '0', '= 0', NULL, NULL, NULL, NULL, NULL, 'pass', 'error', 'completeness', 'null_count(name) is 0, expected = 0', NULL, NULL, NULL, NULL, NULL, GREATEST(GETDATE(), SYSDATE));
 SELECT 'w', 't';
 BEGIN;
 COMMENT ON TABLE "w"."t__dq_stage_#" IS NULL;
@@ -62,3 +62,5 @@ JOIN pg_user AS u ON u.usename = current_user
 WHERE (c.relowner = u.usesysid OR u.usesuper) AND m.description LIKE '{"airflow_dataquality":%' AND n.nspname = 'w'
 ORDER BY n.nspname, c.relname
 ;
+SELECT digest FROM "dataquality"."lineage" WHERE "table_schema" = 'w' AND "table_name" = 't' AND "dag_id" IS NULL AND "task_id" IS NULL ORDER BY recorded_at DESC LIMIT 1;
+INSERT INTO "dataquality"."lineage" ("run_uid", "table_schema", "table_name", "digest", "reads", "dag_id", "task_id", "run_id", "map_index", "try_number", "recorded_at") VALUES ('#', 'w', 't', '74c65a739b741777', '', NULL, NULL, NULL, NULL, NULL, GREATEST(GETDATE(), SYSDATE));

