@@ -440,6 +440,69 @@ def test_waits_until_the_day_is_published(warehouse: Warehouse, run_dag: RunDag)
     assert len(rows(warehouse, "analytics.flights_per_origin")) == 3
 
 
+def test_loads_a_days_files_when_the_last_of_them_is_there(lake: RedshiftWarehouse, s3: Any, run_dag: RunDag) -> None:
+    columns = "order_id BIGINT, ds DATE, customer_uuid VARCHAR(36), amount NUMERIC(12, 2)"
+    with lake.connect() as connection, connection.cursor() as cursor:
+        cursor.execute(f"CREATE TABLE public.customer_order ({columns})")
+    s3.put_object(Bucket="lake", Key="orders/2013-02-08/_SUCCESS", Body=b"")
+    run = run_dag("dq_wait_for_files_in_s3", DAY)
+    assert run.state == "success"
+    (found,) = returned(run, "wait_for_orders")  # type: ignore[misc]
+    assert found["partition"] == "s3://lake/orders/2013-02-08/"  # type: ignore[index]
+    assert on_redshift(lake, "SELECT order_id FROM public.customer_order ORDER BY 1") == [(1,), (2,)]
+
+
+def test_reads_an_external_table_when_the_day_is_registered(lake: RedshiftWarehouse, run_dag: RunDag) -> None:
+    regions = ("EU", "US")
+    with lake.superuser() as catalog:
+        catalog.execute(
+            "CREATE SCHEMA spectrum; GRANT USAGE ON SCHEMA spectrum TO PUBLIC;"
+            "CREATE TABLE spectrum.clicks AS SELECT '/' AS page, '2013-02-08' AS ds, region "
+            "FROM unnest('{EU,EU,US}'::text[]) AS region; GRANT SELECT ON spectrum.clicks TO PUBLIC;"
+            "INSERT INTO rs.svv_external_columns (schemaname, tablename, columnname, columnnum, part_key) VALUES "
+            "('spectrum', 'clicks', 'page', 1, 0), ('spectrum', 'clicks', 'ds', 2, 1), "
+            "('spectrum', 'clicks', 'region', 3, 2)"
+        )
+        for region in regions:
+            catalog.execute(
+                'INSERT INTO rs.svv_external_partitions (schemaname, tablename, "values", location) VALUES '
+                "('spectrum', 'clicks', %s, 's3://lake/clicks/')",
+                [json.dumps(["2013-02-08", region])],
+            )
+    run = run_dag("dq_wait_for_spectrum", DAY)
+    assert run.state == "success"
+    assert len(returned(run, "wait_for_clicks")) == len(regions)
+    assert on_redshift(lake, "SELECT page, clicks FROM public.clicks_per_page") == [("/", 3)]
+
+
+def test_records_numbers_of_every_column(warehouse: Warehouse, run_dag: RunDag) -> None:
+    run = run_dag("dq_table_statistics", DAY)
+    daily, airlines = returned(run, "partitioned_tables"), returned(run, "airlines")
+    assert [(table["table"], len(table["partitions"])) for table in daily["tables"]] == [("raw.flights", 39)]
+    assert daily["passed_over"] == ["raw.airlines", "raw.airports", "raw.planes"]
+    assert (
+        airlines["metrics"]
+        == len(rows(warehouse, "(SELECT 1 FROM dataquality.metric WHERE table_name = 'airlines')"))
+        > 0
+    )
+    assert run.state == "success"
+
+
+def test_says_in_datadog_which_task_failed(
+    warehouse: Warehouse, run_dag: RunDag, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent = udp_agent()
+    monkeypatch.setenv("AIRFLOW_CONN_DATADOG", json.dumps(agent.connection))
+    with agent.socket, warehouse.connect() as connection:
+        assert run_dag("dq_failures_in_datadog", DAY).state == "failed", "there is no such view"
+        (event,) = agent.heard().events
+        assert "task:refresh_report" in event
+        assert "team:flights" in event
+        connection.execute("CREATE MATERIALIZED VIEW analytics.flights_per_airline AS SELECT 1 AS n")
+        assert run_dag("dq_failures_in_datadog", DAY).state == "success"
+        assert agent.heard().events == []
+
+
 def test_every_example_is_tested() -> None:
     tested = {
         "dq_publish_daily_flights",
@@ -460,5 +523,9 @@ def test_every_example_is_tested() -> None:
         "dq_metrics_in_datadog",
         "dq_saved_tests",
         "dq_wait_for_partitions",
+        "dq_wait_for_files_in_s3",
+        "dq_wait_for_spectrum",
+        "dq_table_statistics",
+        "dq_failures_in_datadog",
     }
     assert {file.stem for file in examples.files() if file.suffix == ".py"} == tested

@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import aclosing, asynccontextmanager, contextmanager
+from datetime import date, timedelta
 from importlib import import_module
 from typing import Any, cast
 
@@ -22,6 +23,8 @@ from publishing import publish
 DAY = "2013-02-08"
 INTERVAL = 0.2
 PATIENCE = 20.0
+MANY = 900
+DAYS = [f"{date(2013, 1, 1) + timedelta(days=number)}" for number in range(MANY)]
 
 
 def sensor(partitions: Any = f"w.t/ds={DAY}", **arguments: Any) -> PartitionSensor:
@@ -50,6 +53,24 @@ def restored(path: str, arguments: dict[str, Any]) -> WaitingTrigger:
     module, _, name = path.rpartition(".")
     trigger: WaitingTrigger = getattr(import_module(module), name)(**json.loads(json.dumps(arguments)))
     return trigger
+
+
+def triggers(interval: float = 0.5) -> list[WaitingTrigger]:
+    """A trigger for each day, as 900 tasks defer to them."""
+    first = deferred(sensor(f"w.t/ds={DAYS[0]}", poke_interval=interval))
+    path, arguments = first.serialize()
+    (one,) = arguments["partitions"]
+    return [restored(path, {**arguments, "partitions": [{**one, "key": {"ds": day}}]}) for day in DAYS]
+
+
+def land(db: psycopg.Connection[Any], days: list[str]) -> None:
+    """Write publications as a publication does, of many days at once."""
+    columns = "run_uid, table_schema, table_name, partition, mode, rows, score, published_at"
+    with db.transaction():
+        db.cursor().executemany(
+            f"INSERT INTO dataquality.publication ({columns}) VALUES ('u', 'w', 't', %s, 'overwrite', 1, 1, now())",
+            [[json.dumps({"ds": day})] for day in days],
+        )
 
 
 async def fired(trigger: WaitingTrigger) -> dict[str, Any]:

@@ -7,7 +7,6 @@ import json
 import subprocess
 import sys
 import time
-from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,33 +14,26 @@ import psycopg
 
 from airflow_dataquality.demo.postgres import EmbeddedPostgres
 from airflow_dataquality.triggers import _poller
-from airflow_dataquality.triggers.partition import PartitionTrigger, WaitingTrigger
-from sensors.lab import INTERVAL, PATIENCE, all_fired, deferred, journal, load, restored, running, sensor
+from airflow_dataquality.triggers.partition import PartitionTrigger
+from sensors.lab import (
+    DAYS,
+    INTERVAL,
+    MANY,
+    PATIENCE,
+    all_fired,
+    deferred,
+    journal,
+    land,
+    load,
+    running,
+    sensor,
+    triggers,
+)
 from support import Warehouse
 
 Connection = psycopg.Connection[Any]
-MANY = 900
-DAYS = [f"{date(2013, 1, 1) + timedelta(days=number)}" for number in range(MANY)]
 TOO_LATE = 0.4
 """Seconds that Python takes to wake 900 tasks on a machine that does other things, too."""
-
-
-def triggers(interval: float = 0.5) -> list[WaitingTrigger]:
-    """A trigger for each day, as 900 tasks defer to them."""
-    first = deferred(sensor(f"w.t/ds={DAYS[0]}", poke_interval=interval))
-    path, arguments = first.serialize()
-    (one,) = arguments["partitions"]
-    return [restored(path, {**arguments, "partitions": [{**one, "key": {"ds": day}}]}) for day in DAYS]
-
-
-def land(db: Connection, days: list[str]) -> None:
-    """Write publications as a publication does, of many days at once."""
-    columns = "run_uid, table_schema, table_name, partition, mode, rows, score, published_at"
-    with db.transaction():
-        db.cursor().executemany(
-            f"INSERT INTO dataquality.publication ({columns}) VALUES ('u', 'w', 't', %s, 'overwrite', 1, 1, now())",
-            [[json.dumps({"ds": day})] for day in days],
-        )
 
 
 def test_900_waits_cost_one_statement_for_each_interval(
