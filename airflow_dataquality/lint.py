@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +66,33 @@ def lint(path: str) -> list[Finding]:
     except SpecError as error:
         return [_unreadable(path, error)]
     return sorted(_Linter(path, _nodes(file)).findings(data), key=lambda found: (found.line, found.column))
+
+
+def lint_within(file: str, text: str, key: str, rules: Sequence[Any]) -> list[Finding]:
+    """What is wrong with rules that stand under a key of another file.
+
+    :param text: of the file
+    :param rules: what stands there
+    """
+    import yaml
+
+    root: Any = yaml.compose(text, Loader=yaml.SafeLoader)
+    node = next((value for name, value in root.value if name.value == key), None)
+    nodes = yaml.MappingNode("", [(yaml.ScalarNode("", "rules"), node)])
+    found = _Linter(file, nodes).findings({"rules": rules})
+    return [replace(each, path=each.path.replace("rules", key, 1)) for each in found]
+
+
+def place_of(text: str, path: Steps) -> tuple[int, int, str]:
+    """Line, column and name of a place in a text of YAML, or of the last part of its path that is there.
+
+    >>> place_of("output: {table: a, partition: ds}", ("output", "partition"))
+    (1, 20, 'output.partition')
+    """
+    import yaml
+
+    line, column = _place(yaml.compose(text, Loader=yaml.SafeLoader), path)
+    return line, column, _written(path)
 
 
 def _unreadable(path: str, error: SpecError) -> Finding:
@@ -168,6 +195,8 @@ def _place(node: Any, path: Steps) -> tuple[int, int]:
     """The line and the column of what the path leads to, or of the last part of it that is there."""
     found = node
     for part in path:
+        if node is None or isinstance(node.value, str):
+            break
         if isinstance(part, int):
             if not isinstance(node.value, list) or part >= len(node.value):
                 break

@@ -45,11 +45,13 @@ LAYERS = [
     ("operators", "sensors", "triggers", "assets", "maintenance"),
     ("backfill_dag",),
     ("anomalies", "gates", "messages", "monitors", "manual", "preview", "past", "suggest", "tests_dag", "trial"),
+    ("transforms",),
     ("notifications",),
     ("plot",),
     ("ui", "plugins"),
     ("cli", "provider_info"),
     ("demo",),
+    ("testing",),
 ]
 BELOW_AIRFLOW = [layer for layers in LAYERS[: LAYERS.index(("hooks",))] for layer in layers]
 HEAVY = {
