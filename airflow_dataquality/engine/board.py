@@ -13,6 +13,7 @@ from typing import Any
 
 from airflow_dataquality.dialects.board import BRIEF, RUN
 from airflow_dataquality.engine.ledger import Ledger
+from airflow_dataquality.engine.session import Row
 from airflow_dataquality.engine.verdicts import Settled
 from airflow_dataquality.model import Table
 
@@ -133,10 +134,13 @@ class TableState:
         return "warn" if self.status == "warn" else "ok"
 
 
-def overview(ledger: Ledger, sees: Sees, now: datetime) -> list[TableState]:
-    """Each table of which the reader may see something."""
+def overview(ledger: Ledger, sees: Sees, now: datetime, newest: Iterable[Row] | None = None) -> list[TableState]:
+    """Each table of which the reader may see something.
+
+    :param newest: the newest runs, if they are known
+    """
     session, at = ledger.session, tables_of(ledger)
-    states = _states(session.query(ledger.dialect.newest_runs(at)), sees)
+    states = _states(session.query(ledger.dialect.newest_runs(at)) if newest is None else newest, sees)
     for row in session.query(ledger.dialect.open_runs(at, now - timedelta(days=DAYS), OPEN)):
         entry = Entry(dict(zip(RUN, row, strict=True)))
         if entry.table in states and sees(entry.dag_id):
