@@ -77,12 +77,15 @@
       [86400, "{MMM} {D}", "\n{YYYY}", null, null, null, null, null, 1],
       [60, "{HH}:{mm}", "\n{MMM} {D} {YYYY}", null, "\n{MMM} {D}", null, null, null, 1],
       [1, "{HH}:{mm}:{ss}", "\n{MMM} {D} {YYYY}", null, "\n{MMM} {D}", null, null, null, 1]]};
+    // No hours between what is of days, and no years around what is alone.
+    if (x && x.every(function (at) { return at % 86400 === 0; })) { dates.incrs = [1, 2, 7, 14, 28, 91, 182, 365, 730, 1826].map(function (days) { return days * 86400; }); }
+    var alone = x && x.length === 1 ? [x[0] - 259200, x[0] + 259200] : null;
     var ordinal = {values: function (_, ticks) { return ticks.map(function (at) { return data.x[at] === undefined ? "" : data.x[at]; }); }, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000]};
     var plot = new window.uPlot({
       width: Math.max(200, figure.clientWidth - 28), height: Number(figure.dataset.height) || 280,
       legend: {show: false}, tzDate: function (seconds) { return window.uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"); },
       cursor: {drag: {x: true, y: false}},
-      scales: {x: {time: Boolean(x)}, y: data.range ? {range: data.range} : {}},
+      scales: {x: Object.assign({time: Boolean(x)}, alone ? {range: alone} : {}), y: data.range ? {range: data.range} : {}},
       axes: [Object.assign({}, axis, x ? dates : ordinal), Object.assign({size: 64, values: function (_, ticks) { return ticks.map(format); }}, axis)],
       series: [{},
         {label: "low", stroke: function () { return colour("band") + "66"; }, width: 1, points: {show: false}},
