@@ -60,13 +60,33 @@
     return text;
   }
 
+  // Without what has no number at either end: a chart is as wide as what there is to see.
+  function numbers(data) {
+    var drawn = ["y", "low", "high", "expected"];
+    function seen(at) { return drawn.some(function (name) { return data[name] && typeof data[name][at] === "number"; }); }
+    var first = 0, last = data.x.length;
+    while (first < last && !seen(first)) { first += 1; }
+    while (last > first && !seen(last - 1)) { last -= 1; }
+    drawn.concat("x", "status", "title", "href").forEach(function (name) {
+      if (first < last && data[name]) { data[name] = data[name].slice(first, last); }
+    });
+    return data;
+  }
+
   function draw(holder) {
     var figure = holder.closest("figure");
     if (figure.querySelector(".uplot")) { return; }
-    var data = JSON.parse(holder.textContent);
+    var data = numbers(JSON.parse(holder.textContent));
     var x = times(data.x);
     var format = new Intl.NumberFormat("en", {maximumSignificantDigits: 6}).format;
     var none = data.x.map(function () { return null; });
+    // An interval with one end is a band to the edge of the chart.
+    function edge(name, other, end) {
+      return (data[name] || none).map(function (value, at) {
+        var open = typeof value !== "number" && data[other] && typeof data[other][at] === "number";
+        return open && data.range ? data.range[end] : value;
+      });
+    }
     var box = document.createElement("div");
     box.className = "hint-box";
     box.hidden = true;
@@ -105,7 +125,7 @@
           box.style.left = Math.min(left + 24, figure.clientWidth - box.offsetWidth - 8) + "px";
         }],
       },
-    }, [x || data.x.map(function (_, at) { return at; }), data.low || none, data.high || none, data.expected || none, data.y], figure);
+    }, [x || data.x.map(function (_, at) { return at; }), edge("low", "high", 0), edge("high", "low", 1), data.expected || none, data.y], figure);
     plot.over.addEventListener("click", function () {
       var address = (data.href || [])[plot.cursor.idx];
       if (address) { window.location.assign(address); }

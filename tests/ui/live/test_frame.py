@@ -25,13 +25,3 @@ def test_who_is_not_logged_in_is_told_so(live: Running, tab: Page) -> None:
     tab.goto(f"{live.url}/dq/")
     tab.get_by_role("link", name="Log in to Airflow").click()
     tab.wait_for_url("**/airflow/auth/login**")
-
-
-def test_the_blocked_run_has_a_tab_in_airflows_pages(live: Running, tab: Page) -> None:
-    (run,) = live.client.api("GET", "/dags/dq_publish_corrupted_batch/dagRuns")["dag_runs"]
-    assert run["state"] == "failed"
-    tab.goto(f"{live.url}/dags/dq_publish_corrupted_batch/runs/{run['dag_run_id']}")
-    tab.get_by_role("link", name="Data quality").last.click()
-    frame = tab.frame_locator("iframe")
-    frame.get_by_role("heading", level=1).wait_for()
-    assert "dag_id=dq_publish_corrupted_batch" in tab.frames[1].url
