@@ -25,7 +25,7 @@ OPEN = 2000
 """Open failures that are looked at, the newest."""
 STRIP = 30
 _BAD = frozenset({"blocked", "fail", "error"})
-_FAILED = ("fail", "error", "warn")
+_FAILED = ("fail", "error")
 _WORDS = {
     "published": "published",
     "blocked": "blocked",
@@ -196,18 +196,20 @@ def _settle(ledger: Ledger, at: Mapping[str, Table], states: Sequence[TableState
 def failing_checks(
     ledger: Ledger, at: Mapping[str, Table], entries: Iterable[Entry]
 ) -> dict[tuple[str, Table, str], list[str]]:
-    """The checks that did not pass in some runs: of run, table and partition."""
+    """The checks that failed in some runs, or that warned, where none failed: of run, table and partition."""
     run_uids = {entry.run_uid for entry in entries}
     if not run_uids:
         return {}
     columns = ("run_uid", "table_schema", "table_name", "partition", "check_name", "status")
-    found: dict[tuple[str, Table, str], list[str]] = {}
+    failed: dict[tuple[str, Table, str], list[str]] = {}
+    warned: dict[tuple[str, Table, str], list[str]] = {}
     for run_uid, schema, name, partition, check, status in ledger.session.query(
         ledger.dialect.rows_of_runs(at, "check_result", columns, run_uids)
     ):
-        if status in _FAILED:
+        if status in (*_FAILED, "warn"):
+            found = failed if status in _FAILED else warned
             found.setdefault((run_uid, Table(name, schema), partition), []).append(check)
-    return found
+    return {**warned, **failed}
 
 
 def last_runs(
