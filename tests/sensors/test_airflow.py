@@ -52,7 +52,7 @@ with DAG("publishes_keyed", schedule=None, start_date=start):
         partition={"ds": "{{ ds }}", "region": "EU"}, outlets=[again],
     )
 
-with DAG("backfills", schedule=None, start_date=start):
+with DAG("backfills_keyed", schedule=None, start_date=start):
     ParallelBackfillOperator(
         task_id="backfill", conn_id="warehouse", table="w.t", partition_column="ds", start="2013-02-01",
         end="2013-02-03", sql="SELECT date '2013-02-01' + i AS ds, i AS id FROM generate_series(0, 2) AS i "
@@ -173,11 +173,11 @@ def test_publications_tell_of_their_partition(folder: Path) -> None:
 def test_a_backfill_tells_of_each_of_its_partitions(
     folder: Path, consumers: Callable[[], tuple[set[str], set[str]]]
 ) -> None:
-    dag = synced_and_active(folder, "backfills")
+    dag = synced_and_active(folder, "backfills_keyed")
     assert dag.test(logical_date=datetime(2013, 2, 8, tzinfo=UTC)).state == "success"
     if hasattr(_accessor(), "add_partitions"):
         days = {"2013-02-01", "2013-02-02", "2013-02-03"}
-        assert events("backfills") == {table_asset("warehouse", "w.t").name: {None, *days}}
+        assert events("backfills_keyed") == {table_asset("warehouse", "w.t").name: {None, *days}}
         assert days <= consumers()[0]
 
 
