@@ -16,6 +16,7 @@ def test_whoever_logs_in_finds_the_pages_in_the_menu(live: Running, tab: Page) -
     frame.get_by_role("heading", level=1).wait_for()
     assert "/airflow/plugin/data-quality" in tab.url
     # Styles, scripts and links are under the base path, too.
+    tab.frames[1].wait_for_load_state()  # scripts run after the page is there
     assert tab.frames[1].evaluate("typeof htmx") == "object"
     assert "/airflow/dq/" in tab.frames[1].url
 
