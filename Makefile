@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo ui test test-matrix test-redshift lint types docs bench constraints clean
+.PHONY: help venv demo ui pictures test test-matrix test-redshift lint types docs bench constraints clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ else
 	$(BIN)/python -m pytest -n 2 --ignore=tests/reliability --ignore=tests/ui/live
 	$(BIN)/python -m pytest tests/reliability tests/ui/live
 endif
+
+pictures: $(STAMP)  ## Take the pictures of the pages anew for the documentation
+	DQ_SCREENSHOTS=docs/pages/images/ui $(BIN)/python -m pytest tests/ui/live
 
 test-matrix: $(STAMP)  ## Run the tests on the oldest and newest Airflow and every Python found
 	$(BIN)/python tests/matrix.py $(PYTEST_ARGS)

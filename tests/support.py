@@ -47,8 +47,11 @@ def on(*kinds: str) -> pytest.MarkDecorator:
 
 def synced(folder: Path, dag_id: str) -> Any:
     """The DAG of a file, as Airflow has it after it processed a bundle."""
+    from airflow.api.common.delete_dag import delete_dag
+    from airflow.models.dag import DagModel
     from airflow.models.dagbundle import DagBundleModel
     from airflow.utils.session import create_session
+    from sqlalchemy import select
 
     try:
         from airflow.dag_processing import dagbag
@@ -62,6 +65,9 @@ def synced(folder: Path, dag_id: str) -> Any:
     assert not bag.import_errors
     with create_session() as session:
         session.merge(DagBundleModel(name="testing"))
+        # Another test's DAG of the same name would be another version of this one, if it is half a minute old.
+        for known in session.scalars(select(DagModel.dag_id).where(DagModel.dag_id.in_(bag.dags))).all():
+            delete_dag(known, session=session)
     if hasattr(dagbag, "sync_bag_to_db"):
         dagbag.sync_bag_to_db(bag, "testing", None)
     else:  # Airflow 3.0

@@ -22,6 +22,9 @@ from airflow_dataquality.demo.terminal import tail, terminal_apart
 DAYS = [date(2013, 2, 1) + timedelta(days=n) for n in range(10)]
 CORRUPTED = date(2013, 2, 6)
 PUBLISHED = ("dq_publish_daily_flights", "dq_publish_from_yaml", "dq_check_existing_table")
+ANOMALIES = "dq_anomalies_flights"
+"""Finds the blizzard, on the last of the days."""
+STORM = DAYS[5:]
 BLOCKED = "dq_publish_corrupted_batch"
 _READY = """
 Airflow      {url}
@@ -71,7 +74,7 @@ def _show(server: EmbeddedPostgres, terminal: IO[str], options: argparse.Namespa
     airflow = _configured(server, options)
     say(f"{flights.FLIGHTS:,} flights of 2013 …")
     _load(server)
-    say(f"Runs of {', '.join(PUBLISHED)} …")
+    say(f"Runs of {', '.join((*PUBLISHED, ANOMALIES))} …")
     dags.configure(airflow.home, server.airflow_uri("airflow"), examples.directory())
     try:
         _run_examples()
@@ -120,6 +123,8 @@ def _run_examples() -> None:
         for dag_id in PUBLISHED:
             if (dag_id, day) != (PUBLISHED[0], CORRUPTED):
                 dags.run(dag_id, day)
+    for day in STORM:
+        dags.run(ANOMALIES, day)
 
 
 if __name__ == "__main__":

@@ -40,6 +40,13 @@ Ledgers = Mapping[str, Table]
 class BoardSql(Names):
     """As standard SQL has it: with window functions."""
 
+    def newest_clocks(self, ledgers: Ledgers) -> str:
+        """A query for when something was written last, into each of the tables that tell of runs."""
+        each = (
+            f"(SELECT MAX({CLOCKS[name]}) FROM {self.table(ledgers[name])})" for name in ("publication", "check_run")
+        )
+        return f"SELECT {', '.join(each)}"
+
     def newest_runs(self, ledgers: Ledgers, table: Table | None = None) -> str:
         """The newest publication and the newest run of checks of each table and DAG: rows of :data:`BRIEF`.
 

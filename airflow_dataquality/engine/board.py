@@ -13,6 +13,7 @@ from typing import Any
 
 from airflow_dataquality.dialects.board import BRIEF, RUN
 from airflow_dataquality.engine.ledger import Ledger
+from airflow_dataquality.engine.session import Row
 from airflow_dataquality.engine.verdicts import Settled
 from airflow_dataquality.model import Table
 
@@ -24,7 +25,7 @@ OPEN = 2000
 """Open failures that are looked at, the newest."""
 STRIP = 30
 _BAD = frozenset({"blocked", "fail", "error"})
-_FAILED = ("fail", "error", "warn")
+_FAILED = ("fail", "error")
 _WORDS = {
     "published": "published",
     "blocked": "blocked",
@@ -133,10 +134,13 @@ class TableState:
         return "warn" if self.status == "warn" else "ok"
 
 
-def overview(ledger: Ledger, sees: Sees, now: datetime) -> list[TableState]:
-    """Each table of which the reader may see something."""
+def overview(ledger: Ledger, sees: Sees, now: datetime, newest: Iterable[Row] | None = None) -> list[TableState]:
+    """Each table of which the reader may see something.
+
+    :param newest: the newest runs, if they are known
+    """
     session, at = ledger.session, tables_of(ledger)
-    states = _states(session.query(ledger.dialect.newest_runs(at)), sees)
+    states = _states(session.query(ledger.dialect.newest_runs(at)) if newest is None else newest, sees)
     for row in session.query(ledger.dialect.open_runs(at, now - timedelta(days=DAYS), OPEN)):
         entry = Entry(dict(zip(RUN, row, strict=True)))
         if entry.table in states and sees(entry.dag_id):
@@ -192,18 +196,20 @@ def _settle(ledger: Ledger, at: Mapping[str, Table], states: Sequence[TableState
 def failing_checks(
     ledger: Ledger, at: Mapping[str, Table], entries: Iterable[Entry]
 ) -> dict[tuple[str, Table, str], list[str]]:
-    """The checks that did not pass in some runs: of run, table and partition."""
+    """The checks that failed in some runs, or that warned, where none failed: of run, table and partition."""
     run_uids = {entry.run_uid for entry in entries}
     if not run_uids:
         return {}
     columns = ("run_uid", "table_schema", "table_name", "partition", "check_name", "status")
-    found: dict[tuple[str, Table, str], list[str]] = {}
+    failed: dict[tuple[str, Table, str], list[str]] = {}
+    warned: dict[tuple[str, Table, str], list[str]] = {}
     for run_uid, schema, name, partition, check, status in ledger.session.query(
         ledger.dialect.rows_of_runs(at, "check_result", columns, run_uids)
     ):
-        if status in _FAILED:
+        if status in (*_FAILED, "warn"):
+            found = failed if status in _FAILED else warned
             found.setdefault((run_uid, Table(name, schema), partition), []).append(check)
-    return found
+    return {**warned, **failed}
 
 
 def last_runs(

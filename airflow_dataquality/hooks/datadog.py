@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from airflow.providers.common.compat.sdk import BaseHook, Stats, conf
 
 from airflow_dataquality.errors import SpecError
+from airflow_dataquality.hooks.allowed import SECTION
 from airflow_dataquality.hooks.datadog_api import SITE, Api
 from airflow_dataquality.hooks.dogstatsd import PORT, DogStatsD, Sender
 from airflow_dataquality.hooks.secrets import redacted
@@ -21,7 +22,6 @@ log = logging.getLogger(__name__)
 
 SECONDS = 0.8
 """What a flush may take: a task does not wait for its metrics."""
-SECTION = "airflow_dataquality"
 
 _Tagged = TypeVar("_Tagged", bound=Any)
 

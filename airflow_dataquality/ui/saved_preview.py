@@ -38,11 +38,13 @@ class Shown:
     """What the form shows beside its fields.
 
     :param rows: of each query: names and values, of which only numbers are shown
+    :param day: for which the queries were asked
     :param trial: what the test would have said
     :param series: the same, as a chart
     """
 
     rows: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
+    day: str = ""
     suggestions: list[dict[str, Any]] = field(default_factory=list)
     columns: Sequence[Column] = ()
     tables: Sequence[str] = ()
@@ -78,6 +80,7 @@ def _ask(form: Form, action: str, shown: Shown) -> None:
         if answer.problem:
             raise Mistake(name, f"the {scope} query {answer.problem}", hint=f"it was asked for {day.ds}")
         shown.rows[scope] = [(key, _shown(value)) for key, value in (answer.row or {}).items()]
+        shown.day = day.ds
         form.at(step)
     if len(scopes) > 1:
         shown.suggestions = suggestions(*([name for name, _ in shown.rows[scope]] for scope in SCOPES))
@@ -125,6 +128,7 @@ def _try(form: Form, warehouse: Warehouse, shown: Shown, who: Who) -> None:
     shown.series = _series(test, shown.trial.days)
     last = shown.trial.days[-1] if shown.trial.days else None
     if last and last.rows:
+        shown.day = last.day
         shown.rows = {
             scope: [(name, _shown(value)) for name, value in (row or {}).items()] for scope, row in last.rows.items()
         }

@@ -12,11 +12,11 @@ from airflow.providers.common.compat.sdk import conf
 from airflow_dataquality.engine.ledger import VERSION, Ledger
 from airflow_dataquality.engine.said import said
 from airflow_dataquality.errors import DataQualityError, SpecError, did_you_mean
+from airflow_dataquality.hooks.allowed import SECTION, allowed, listed
 from airflow_dataquality.hooks.connections import hook_of
 from airflow_dataquality.hooks.session import DbApiSession, open_session
 from airflow_dataquality.model import Table
 
-SECTION = "airflow_dataquality"
 LEDGER_SCHEMA = "dataquality"
 STATEMENT_TIMEOUT = 10.0
 ROW_LIMIT = 500
@@ -59,8 +59,7 @@ def warehouses() -> list[Warehouse]:
     :raises SpecError: if it names a connection twice
     """
     found: dict[str, Warehouse] = {}
-    for entry in _listed("connections"):
-        conn_id, _, schema = (part.strip() for part in entry.partition(":"))
+    for conn_id, schema in allowed():
         if conn_id in found:
             raise SpecError(f"connection {conn_id!r} is configured twice", hint=HOW)
         found[conn_id] = Warehouse(conn_id, schema or LEDGER_SCHEMA)
@@ -170,25 +169,20 @@ def may_show(table: Table, column: str) -> bool:
     Both lists hold ``schema.table.column``, ``table.column`` or ``column``, with ``*`` and ``?`` for what is any.
     """
     names = [column, f"{table.name}.{column}", f"{table.schema or ''}.{table.name}.{column}"]
-    return _matches(names, _listed("sample_columns")) and not is_personal(table, column)
+    return _matches(names, listed("sample_columns")) and not is_personal(table, column)
 
 
 def named_exactly(table: Table, column: str) -> bool:
     """Whether the list of sample columns names this very column, and not by a pattern."""
     name = f"{table.schema or ''}.{table.name}.{column}".lower()
-    return name in (entry.lower() for entry in _listed("sample_columns"))
+    return name in (entry.lower() for entry in listed("sample_columns"))
 
 
 def is_personal(table: Table, column: str) -> bool:
     """Whether a column is one of those whose values are never shown."""
     names = [column, f"{table.name}.{column}", f"{table.schema or ''}.{table.name}.{column}"]
-    return _matches(names, _listed("pii_columns"))
+    return _matches(names, listed("pii_columns"))
 
 
 def _matches(names: Sequence[str], patterns: Sequence[str]) -> bool:
     return any(fnmatch.fnmatchcase(name.lower(), pattern.lower()) for pattern in patterns for name in names)
-
-
-def _listed(option: str) -> list[str]:
-    value = conf.get(SECTION, option, fallback="") or ""
-    return [part.strip() for part in value.split(",") if part.strip()]

@@ -1,3 +1,6 @@
+-- whether anything happened since
+SELECT (SELECT MAX(published_at) FROM "dataquality"."publication"), (SELECT MAX(checked_at) FROM "dataquality"."check_run");
+
 -- the overview
 WITH RECURSIVE newest_publication AS (
 (SELECT "table_schema", "table_name", "partition", "score", "passed", "warned", "failed", "errored", "skipped", "dag_id", "run_uid", 'published' AS "state", published_at AS "at" FROM "dataquality"."publication" WHERE table_schema IS NOT NULL ORDER BY table_schema DESC, table_name DESC, dag_id DESC, published_at DESC LIMIT 1)

@@ -1,3 +1,6 @@
+-- whether anything happened since
+SELECT (SELECT MAX(published_at) FROM "dataquality"."publication"), (SELECT MAX(checked_at) FROM "dataquality"."check_run");
+
 -- the overview
 SELECT "table_schema", "table_name", "partition", "score", "passed", "warned", "failed", "errored", "skipped", "dag_id", "run_uid", "state", "at" FROM (
 SELECT "table_schema", "table_name", "partition", "score", "passed", "warned", "failed", "errored", "skipped", "dag_id", "run_uid", 'published' AS "state", published_at AS "at", ROW_NUMBER() OVER (PARTITION BY "table_schema", "table_name", "dag_id" ORDER BY published_at DESC) AS place FROM "dataquality"."publication"

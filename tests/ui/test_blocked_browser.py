@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,8 +15,6 @@ from support import Warehouse
 if TYPE_CHECKING:
     from ui.lab import Tabs
 
-IMAGES = os.environ.get("DQ_SCREENSHOTS")
-"""A folder that gets a picture of each page; none, if the variable is not set."""
 SIZES = [(1280, "light"), (1280, "dark"), (360, "light"), (360, "dark")]
 NEW = """
 SELECT '2013-02-09'::date AS day, g AS flight, CASE WHEN g % 4 > 0 THEN 'N' || 14000 + g END AS tail_number,
@@ -57,12 +53,6 @@ def address(shown: Warehouse, dags: Any, monkeypatch: pytest.MonkeyPatch) -> Ite
         yield f"/b/warehouse/{uid}"
 
 
-def pictured(tab: Any, name: str) -> None:
-    if IMAGES:
-        tab.wait_for_timeout(150)
-        tab.screenshot(path=str(Path(IMAGES) / f"{name}.png"), full_page=True)
-
-
 def fits(tab: Any) -> bool:
     return bool(tab.evaluate("document.documentElement.scrollWidth <= window.innerWidth"))
 
@@ -73,11 +63,9 @@ def test_the_page_fits(tabs: Tabs, address: str, width: int, theme: str) -> None
     tab.get_by_text("Rows in production").wait_for()  # what is asked for once the page is there
     tab.get_by_text("Rows that offend: values_outside(carrier)").first.wait_for(state="attached")
     assert fits(tab)
-    pictured(tab, f"blocked-{width}-{theme}")
     tab = tabs.open("/runs?dag_id=flights&run_id=scheduled__2013-02-10T06:00:00%2B00:00", width=width, theme=theme)
     tab.get_by_text("tail_number_not_null").first.wait_for()
     assert fits(tab)
-    pictured(tab, f"runs-{width}-{theme}")
 
 
 def test_publish_by_keyboard(tabs: Tabs, address: str) -> None:
@@ -90,7 +78,6 @@ def test_publish_by_keyboard(tabs: Tabs, address: str) -> None:
     tab.get_by_role("button", name="Continue").press("Enter")
     tab.get_by_text("published these rows anyway").wait_for()
     assert tab.get_by_role("button", name="Publish anyway").count() == 0
-    pictured(tab, "blocked-published")
 
 
 def test_a_reason_is_asked_for_before_anything_is_sent(tabs: Tabs, address: str) -> None:

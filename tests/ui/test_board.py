@@ -17,6 +17,7 @@ from airflow_dataquality.dialects.postgres import Postgres
 from airflow_dataquality.dialects.redshift import Redshift
 from airflow_dataquality.dialects.sqlite import Sqlite
 from airflow_dataquality.engine import board, detail, lineage, trend, verdicts
+from airflow_dataquality.engine.glance import KEPT, Glance
 from airflow_dataquality.engine.ledger import Run
 from airflow_dataquality.errors import SpecError
 from airflow_dataquality.model import Partition, Table
@@ -45,6 +46,7 @@ def test_the_statements_are_the_reviewed_ones(sql: Dialect) -> None:
     since, odd = datetime(2013, 2, 1, tzinfo=UTC), ODD[0]
     shown = sql.shown(HIDDEN, check_name="it's")
     parts = {
+        "whether anything happened since": sql.newest_clocks(at),
         "the overview": sql.newest_runs(at),
         "its open failures": sql.open_runs(at, since, 2000),
         "its strips": sql.last_runs(at, [T, odd, Table("bare")], 30, HIDDEN),
@@ -89,6 +91,19 @@ def test_each_table_is_shown_with_its_last_runs(database: Database) -> None:
     assert [entry.status for entry in strips[T]] == ["published", "published", "published", "warn"]
     assert [len(strips[table]) for table in ODD] == [1, 1, 1]
     assert len(board.last_runs(filled.ledger, [T], (), 2)[T]) == 2
+
+
+def test_what_is_remembered_is_read_anew_when_something_happened(database: Database) -> None:
+    filled, glance = Filled(database.session), Glance()
+    filled.published(T, day(2), ago(2))
+    first = glance.rows(filled.ledger)
+    assert glance.rows(filled.ledger) is first
+    filled.observed(T, day(1), ago(1), failed=1)
+    assert len(glance.rows(filled.ledger)) == len(first) + 1
+    again = glance.rows(filled.ledger)
+    glance._read_at -= KEPT + 1
+    assert glance.rows(filled.ledger) is not again, "for what a long transaction commits late"
+    assert glance.rows(filled.ledger) == again
 
 
 def test_a_failure_is_open_until_its_partition_is_published(database: Database) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -20,8 +18,6 @@ from support import Warehouse
 if TYPE_CHECKING:
     from ui.lab import Tabs
 
-IMAGES = os.environ.get("DQ_SCREENSHOTS")
-"""A folder that gets a picture of each page; none, if the variable is not set."""
 CONTROL = """SELECT avg(n) AS n, stddev(n) AS stddev FROM (
   SELECT count(*) AS n FROM shop.orders
   WHERE ds >= DATE '{{ ds }}' - 14 AND ds < DATE '{{ ds }}' GROUP BY ds
@@ -69,13 +65,6 @@ def orders(shown: Warehouse) -> None:
             operator.execute({"ds": f"2013-02-{day}"})
 
 
-def pictured(tab: Any, name: str, width: int, theme: str, part: str = "body") -> None:
-    """Keep a picture for the docs."""
-    if IMAGES and (width, theme) == (1280, "light"):
-        tab.wait_for_timeout(150)
-        tab.locator(part).screenshot(path=str(Path(IMAGES) / f"{name}.png"))
-
-
 def fill_in(tab: Any) -> None:
     tab.fill("#table", "shop.orders")
     tab.click("text=Look up its columns")
@@ -92,7 +81,6 @@ def test_a_metric_test_is_defined(tabs: Tabs, width: int, theme: str) -> None:
     from ui.lab import wide
 
     tab = tabs.open("/tests", user="user", width=width, theme=theme)
-    pictured(tab, "tests_list", width, theme)
     assert wide(tab) <= 0
     tab.click("text=Test a table")
     tab.wait_for_selector("#pattern", state="hidden")
@@ -102,7 +90,6 @@ def test_a_metric_test_is_defined(tabs: Tabs, width: int, theme: str) -> None:
     assert wide(tab) <= 0
     fill_in(tab)
     tab.wait_for_selector("figure.chart canvas")
-    pictured(tab, "tests_preview", width, theme, "#preview")
     assert wide(tab) <= 0
     tab.fill("#leq_to", "500")
     assert tab.is_disabled("#save")

@@ -122,9 +122,9 @@ def _weekday(partition: str) -> str | None:
 
 
 def _unlikely(row: Row) -> str | None:
-    """How unlikely the value is, in words."""
+    """How unlikely the value is, in words; of one that passed nobody asks."""
     p_value = row["p_value"]
-    if p_value is None or not 0 < p_value < 1:
+    if row["status"] == "pass" or p_value is None or not 0 < p_value < 1:
         return None
     return f"A healthy value is as far away once in {1 / p_value:,.0f} times."
 

@@ -14,6 +14,7 @@ from fastapi.responses import HTMLResponse
 
 from airflow_dataquality.engine import board
 from airflow_dataquality.engine.board import TableState
+from airflow_dataquality.engine.glance import Glance
 from airflow_dataquality.engine.ledger import Ledger
 from airflow_dataquality.ui.about import address, cells, sees
 from airflow_dataquality.ui.access import Visitor, Who
@@ -31,6 +32,7 @@ GROUPS = {
 }
 _ORDER = {group: place for place, group in enumerate(("open", "settled", "warn", "ok"))}
 _NEVER = datetime(1, 1, 1, tzinfo=UTC)
+_glances: dict[Warehouse, Glance] = {}
 
 
 @dataclass
@@ -98,7 +100,8 @@ def _read(
         except (NoLedger, WarehouseDown) as error:
             unread.append(error)
             continue
-        found += [Shown(warehouse, ledger, state, []) for state in board.overview(ledger, sees(who), now)]
+        newest = _glances.setdefault(warehouse, Glance()).rows(ledger)
+        found += [Shown(warehouse, ledger, state, []) for state in board.overview(ledger, sees(who), now, newest)]
     return found, unread
 
 

@@ -5,6 +5,7 @@ Without postponed annotations: see :mod:`airflow_dataquality.ui.access`.
 
 # ruff: noqa: PT028 - none of it is a test of pytest's
 
+import re
 from typing import Annotated, Any
 
 from airflow.providers.common.compat.sdk import conf
@@ -17,7 +18,7 @@ from airflow_dataquality.saved import KINDS, Mistake
 from airflow_dataquality.ui import saved_preview as preview
 from airflow_dataquality.ui.access import Editor, Visitor, Who, forbidden_unless
 from airflow_dataquality.ui.render import link, page
-from airflow_dataquality.ui.saved_form import Form, in_words, is_sealed
+from airflow_dataquality.ui.saved_form import WORDS, Form, in_words, is_sealed
 from airflow_dataquality.ui.saved_list import PAGE, Asked, Found, Listed, listed, with_results
 from airflow_dataquality.ui.warehouses import HOW, reading, warehouse_of, warehouses, writing
 
@@ -165,8 +166,21 @@ def _answer(request: Request, who: Who, form: Form, action: str, version: Versio
             return _saved(request, who, form, version)
         preview.act(form, action, warehouse, shown, who)
     except Mistake as error:
-        form.mistake(error)
+        form.mistake(Mistake(error.field, _in_words(error.message), hint=error.hint))
     return _shown(request, who, form, version, shown, 400 if form.wrong else 200)
+
+
+def _in_words(message: str) -> str:
+    """A message as the form speaks, which has labels where a definition has names."""
+    said = re.sub(r"^test \(.*?\): ", "", message)
+    name = re.match(r"\w+", said)
+    label = _LABELS.get(name[0]) if name else None
+    return label + said[len(name[0]) :] if name and label else said
+
+
+_LABELS = {"control_sql": "control query", "experiment_sql": "experiment query"} | {
+    name: f'"{word}"' for name, word in WORDS.items()
+}
 
 
 def _saved(request: Request, who: Who, form: Form, version: Version | None) -> Response:

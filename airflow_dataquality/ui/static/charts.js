@@ -60,13 +60,33 @@
     return text;
   }
 
+  // Without what has no number at either end: a chart is as wide as what there is to see.
+  function numbers(data) {
+    var drawn = ["y", "low", "high", "expected"];
+    function seen(at) { return drawn.some(function (name) { return data[name] && typeof data[name][at] === "number"; }); }
+    var first = 0, last = data.x.length;
+    while (first < last && !seen(first)) { first += 1; }
+    while (last > first && !seen(last - 1)) { last -= 1; }
+    drawn.concat("x", "status", "title", "href").forEach(function (name) {
+      if (first < last && data[name]) { data[name] = data[name].slice(first, last); }
+    });
+    return data;
+  }
+
   function draw(holder) {
     var figure = holder.closest("figure");
     if (figure.querySelector(".uplot")) { return; }
-    var data = JSON.parse(holder.textContent);
+    var data = numbers(JSON.parse(holder.textContent));
     var x = times(data.x);
     var format = new Intl.NumberFormat("en", {maximumSignificantDigits: 6}).format;
     var none = data.x.map(function () { return null; });
+    // An interval with one end is a band to the edge of the chart.
+    function edge(name, other, end) {
+      return (data[name] || none).map(function (value, at) {
+        var open = typeof value !== "number" && data[other] && typeof data[other][at] === "number";
+        return open && data.range ? data.range[end] : value;
+      });
+    }
     var box = document.createElement("div");
     box.className = "hint-box";
     box.hidden = true;
@@ -77,12 +97,15 @@
       [86400, "{MMM} {D}", "\n{YYYY}", null, null, null, null, null, 1],
       [60, "{HH}:{mm}", "\n{MMM} {D} {YYYY}", null, "\n{MMM} {D}", null, null, null, 1],
       [1, "{HH}:{mm}:{ss}", "\n{MMM} {D} {YYYY}", null, "\n{MMM} {D}", null, null, null, 1]]};
+    // No hours between what is of days, and no years around what is alone.
+    if (x && x.every(function (at) { return at % 86400 === 0; })) { dates.incrs = [1, 2, 7, 14, 28, 91, 182, 365, 730, 1826].map(function (days) { return days * 86400; }); }
+    var alone = x && x.length === 1 ? [x[0] - 259200, x[0] + 259200] : null;
     var ordinal = {values: function (_, ticks) { return ticks.map(function (at) { return data.x[at] === undefined ? "" : data.x[at]; }); }, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000]};
     var plot = new window.uPlot({
       width: Math.max(200, figure.clientWidth - 28), height: Number(figure.dataset.height) || 280,
       legend: {show: false}, tzDate: function (seconds) { return window.uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"); },
       cursor: {drag: {x: true, y: false}},
-      scales: {x: {time: Boolean(x)}, y: data.range ? {range: data.range} : {}},
+      scales: {x: Object.assign({time: Boolean(x)}, alone ? {range: alone} : {}), y: data.range ? {range: data.range} : {}},
       axes: [Object.assign({}, axis, x ? dates : ordinal), Object.assign({size: 64, values: function (_, ticks) { return ticks.map(format); }}, axis)],
       series: [{},
         {label: "low", stroke: function () { return colour("band") + "66"; }, width: 1, points: {show: false}},
@@ -102,7 +125,7 @@
           box.style.left = Math.min(left + 24, figure.clientWidth - box.offsetWidth - 8) + "px";
         }],
       },
-    }, [x || data.x.map(function (_, at) { return at; }), data.low || none, data.high || none, data.expected || none, data.y], figure);
+    }, [x || data.x.map(function (_, at) { return at; }), edge("low", "high", 0), edge("high", "low", 1), data.expected || none, data.y], figure);
     plot.over.addEventListener("click", function () {
       var address = (data.href || [])[plot.cursor.idx];
       if (address) { window.location.assign(address); }

@@ -1,4 +1,5 @@
-// Before the first paint: the theme that Airflow's own pages have. They keep the choice here, and "system" as such.
+// Before the first paint: whether we are in Airflow's frame, and the theme of its own pages, which keep the choice here, also
+// "system" as such.
 (function () {
   "use strict";
   var system = window.matchMedia("(prefers-color-scheme: dark)");
@@ -9,6 +10,10 @@
     document.documentElement.dataset.theme = dark ? "dark" : "light";
   }
   apply();
+  // Inside Airflow's frame the bar leaves out what is around it already.
+  var framed = false;
+  try { framed = window.parent !== window && Boolean(window.parent.document); } catch (_) { /* another site's frame */ }
+  document.documentElement.classList.toggle("framed", framed);
   system.addEventListener("change", apply);
   window.addEventListener("storage", function (event) { if (event.key === "theme") { apply(); } });
 })();

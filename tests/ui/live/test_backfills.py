@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psycopg
+
+from ui.pictures import picture
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
     from ui.running import Running
 
-IMAGES = os.environ.get("DQ_SCREENSHOTS")
-"""Where to put the images of the docs; nowhere, if it is not said."""
 SECONDS = 180_000
 """Until a machine that does other things, too, has run a DAG; in thousandths, as the browser counts."""
 
@@ -27,11 +25,6 @@ def days(live: Running) -> list[tuple[int]] | None:
         return connection.execute("SELECT count(DISTINCT ds) FROM analytics.flights_by_carrier").fetchall()
 
 
-def shot(tab: Page, name: str) -> None:
-    if IMAGES:
-        tab.screenshot(path=str(Path(IMAGES) / f"{name}.png"))
-
-
 def test_a_backfill_is_started_watched_and_published(live: Running, tab: Page) -> None:
     tab.goto(f"{live.url}/dq/backfills")
     tab.get_by_role("link", name="dq_backfills", exact=True).click()
@@ -39,25 +32,25 @@ def test_a_backfill_is_started_watched_and_published(live: Running, tab: Page) -
         tab.fill(f"#{field}", value)
     tab.get_by_role("button", name="Show the plan").click()
     tab.get_by_text("WHERE ds BETWEEN '2013-08-30' AND '2013-08-31'").wait_for()
-    shot(tab, "backfill_form")
+    picture(tab, "backfill_form")
     if (unpause := tab.get_by_label("Unpause it")).count():
         unpause.check()
     tab.get_by_role("button", name="Start the backfill").click()
     tab.get_by_role("progressbar", name="of 27 chunks").wait_for()
     tab.get_by_text("computing", exact=True).wait_for(timeout=SECONDS)
     tab.get_by_role("link", name="process 3, log").first.wait_for(timeout=SECONDS)
-    shot(tab, "backfill_running")
+    picture(tab, "backfill_running")
     assert days(live) is None
     # It looks again by itself, until somebody has to decide.
     tab.get_by_role("heading", name="Publish it?").wait_for(timeout=SECONDS)
     assert tab.get_by_role("progressbar", name="27 of 27 chunks").is_visible()
-    shot(tab, "backfill_held")
+    picture(tab, "backfill_held")
     assert days(live) is None
     tab.get_by_role("button", name="Publish (exchange)").click()
     tab.get_by_role("button", name="Continue").click()
     tab.get_by_text("184 partitions became visible").wait_for(timeout=SECONDS)
-    shot(tab, "backfill_published")
+    picture(tab, "backfill_published")
     assert days(live) == [(184,)]
     tab.goto(f"{live.url}/dq/backfills")
     tab.get_by_role("cell", name="published").wait_for()
-    shot(tab, "backfills")
+    picture(tab, "backfills")
