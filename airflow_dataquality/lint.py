@@ -65,7 +65,8 @@ def lint(path: str) -> list[Finding]:
         data = load_yaml(file)
     except SpecError as error:
         return [_unreadable(path, error)]
-    return sorted(_Linter(path, _nodes(file)).findings(data), key=lambda found: (found.line, found.column))
+    nodes = _composed(file.read_text(encoding="utf-8"))
+    return sorted(_Linter(path, nodes).findings(data), key=lambda found: (found.line, found.column))
 
 
 def lint_within(file: str, text: str, key: str, rules: Sequence[Any]) -> list[Finding]:
@@ -76,7 +77,7 @@ def lint_within(file: str, text: str, key: str, rules: Sequence[Any]) -> list[Fi
     """
     import yaml
 
-    root: Any = yaml.compose(text, Loader=yaml.SafeLoader)
+    root = _composed(text)
     node = next((value for name, value in root.value if name.value == key), None)
     nodes = yaml.MappingNode("", [(yaml.ScalarNode("", "rules"), node)])
     found = _Linter(file, nodes).findings({"rules": rules})
@@ -89,9 +90,7 @@ def place_of(text: str, path: Steps) -> tuple[int, int, str]:
     >>> place_of("output: {table: a, partition: ds}", ("output", "partition"))
     (1, 20, 'output.partition')
     """
-    import yaml
-
-    line, column = _place(yaml.compose(text, Loader=yaml.SafeLoader), path)
+    line, column = _place(_composed(text), path)
     return line, column, _written(path)
 
 
@@ -102,11 +101,13 @@ def _unreadable(path: str, error: SpecError) -> Finding:
     return Finding(path, line, column, "", None, "yaml", ERROR, f"not valid YAML: {problem}", error.hint)
 
 
-def _nodes(file: Path) -> Any:
-    """The file's nodes, which know their places."""
+def _composed(text: str) -> Any:
+    """The nodes of a text of YAML, which know their places."""
     import yaml
 
-    return yaml.compose(file.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+    from airflow_dataquality._yaml import UniqueKeyLoader
+
+    return yaml.compose(text, Loader=UniqueKeyLoader)
 
 
 class _Linter:

@@ -23,14 +23,18 @@ def show_difference(found: Found) -> None:
         print(f"{found.transform}: {place} would be the same: {counted(found.rows[0], 'row')}")
         _problems(found)
         return
-    print(f"{found.transform}: {place} would change\n")
-    held, staged = found.rows
-    show([{"": "rows", "production": held, "changed": staged, "difference": staged - held}])
+    print(f"{found.transform}: {place} would change: {_sizes(found)}\n")
     if found.keys is not None:
-        print()
         _show_keys(found.keys)
     _show_columns(found.columns)
     _problems(found)
+
+
+def _sizes(found: Found) -> str:
+    held, staged = found.rows
+    if found.keys is not None and found.keys.columns and found.keys.removed is None:
+        return f"{counted(staged, 'row')} upserted into {held:,}"
+    return f"{held:,} -> {counted(staged, 'row')}"
 
 
 def _problems(found: Found) -> None:
@@ -53,12 +57,19 @@ def _show_columns(columns: Sequence[ColumnChange]) -> None:
     changed = [column for column in columns if column.state != "same" or column.numbers]
     if not changed:
         return
-    print("\nColumns:\n")
-    show([_brief(column) for column in changed])
+    print()
+    briefs = [_brief(column) for column in changed]
+    empty = [key for key in briefs[0] if not any(brief[key] or brief[key] == 0 for brief in briefs)]
+    show([{key: value for key, value in brief.items() if key not in empty} for brief in briefs])
     for column in changed:
+        if not column.samples:
+            continue
+        print()
         for sample in column.samples:
             print(f"  {column.name}, {shown(plain(sample['key']))}: {_value(sample['production'])} -> "
                   f"{_value(sample['changed'])}")  # fmt: skip
+        if (more := (column.rows or 0) - len(column.samples)) > 0:
+            print(f"  {column.name}, in {counted(more, 'more row')}")
 
 
 def _brief(column: ColumnChange) -> dict[str, Any]:

@@ -46,6 +46,15 @@ class Counted:
 class Silent(Counted):
     """Shows nothing: what is printed is for programs."""
 
+    def __init__(self, steps: Sequence[Step], *, quiet: bool) -> None:
+        super().__init__(steps)
+        self.quiet = quiet
+
+    def __enter__(self) -> Self:
+        if self.quiet:
+            self._stack.enter_context(without_logs())
+        return self
+
     def tell(self, step: Step) -> None:
         """Nothing."""
 

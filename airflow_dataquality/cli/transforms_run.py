@@ -32,8 +32,10 @@ if TYPE_CHECKING:
 @command
 def run(args: argparse.Namespace) -> int:
     """Run transforms for a day, each after those that it reads."""
+    from airflow_dataquality.cli.embedded import embedded
     from airflow_dataquality.transforms import runner
 
+    _refuse_unused(args)
     day, project = day_of(args.date), loaded(args)
     chosen = selected(project, args)
     runner.refuse_mistakes(project, chosen)
@@ -45,13 +47,25 @@ def run(args: argparse.Namespace) -> int:
     with contextlib.ExitStack() as stack:
         server = None
         if args.embedded:
-            seeds = args.seed or ()
-            server = stack.enter_context(runner.embedded(args.conn_id, runner.schemas_of(chosen), seeds))
+            schemas, seeds = runner.schemas_of(chosen), args.seed or ()
+            server = stack.enter_context(embedded(args.conn_id, schemas, seeds, flights=args.flights))
         execute = runner.executing(project, args.conn_id, day)
         _go(args, project, steps, execute, day)
         if server is not None and args.hold:
             _hold(server.uri())
     return FAILED if any(step.status == runner.FAILED for step in steps) else DONE
+
+
+def _refuse_unused(args: argparse.Namespace) -> None:
+    """Refuse what would do nothing.
+
+    :raises SpecError: naming it
+    """
+    from airflow_dataquality.errors import SpecError
+
+    unused = [f"--{word}" for word in ("seed", "flights", "hold") if getattr(args, word)]
+    if unused and not args.embedded:
+        raise SpecError(f"{' and '.join(unused)} without --embedded", hint="add --embedded, or leave them out")
 
 
 def _show_plan(plans: Sequence[Any], day: str, *, as_json: bool) -> None:
@@ -62,6 +76,10 @@ def _show_plan(plans: Sequence[Any], day: str, *, as_json: bool) -> None:
     for number, plan in enumerate(plans, 1):
         target = f" -> {plan.target}" if plan.target else ""
         print(f"\n-- {number}. {plan.transform.name} ({plan.transform.kind}){target}")
+        if plan.files is not None:
+            print(f"-- of {plan.files}")
+        elif plan.sql is None and plan.transform.inputs:
+            print(f"-- of {', '.join(plan.transform.inputs)}")
         if plan.sql is not None:
             print(f"{plan.sql.rstrip().rstrip(';')};")
 
@@ -71,7 +89,8 @@ def _go(args: argparse.Namespace, project: Any, steps: Sequence[Step], execute: 
     from airflow_dataquality.transforms import runner
 
     where = "the embedded Postgres" if args.embedded else args.conn_id
-    teller: Counted = Silent(steps) if args.json else progress(steps, f"{day}, on {where}", verbose=args.verbose)
+    title, verbose = f"{day}, on {where}", args.verbose
+    teller: Counted = Silent(steps, quiet=not verbose) if args.json else progress(steps, title, verbose=verbose)
     with teller:
         runner.go(project, steps, execute, teller.tell, keep_going=args.keep_going)
     if args.json:
@@ -137,8 +156,9 @@ def _show_differences(found: Sequence[Found], errors: Any) -> None:
         print(end="\n" if number else "")
         show_difference(each)
     for name, error in errors.items():
-        print(f"\nError: {name}: {error.message}" + (f"\nHint: {error.hint}" if error.hint else ""), file=sys.stderr)
-    if len(found) + len(errors) > 1:
+        message = error.message if error.message.startswith(name) else f"{name}: {error.message}"
+        print(f"\nError: {message}" + (f"\nHint: {error.hint}" if error.hint else ""), file=sys.stderr)
+    if len(found) > 1 or (found and errors):
         same = sum(each.same for each in found)
         print()
         show([{"transform": each.transform, "table": each.table, "partition": shown(each.partition),
@@ -164,6 +184,7 @@ COMMANDS = (
                 help="on a Postgres of its own, which lasts as long as the command, known as --conn-id",
             ),
             arg("--seed", nargs="+", metavar="FILE", help="SQL that makes the tables which --embedded begins with"),
+            arg("--flights", action="store_true", help="have the demo's flights in --embedded, in the schema raw"),
             arg("--hold", action="store_true", help="keep --embedded until Enter is pressed, and say where it is"),
             arg("--dry-run", action="store_true", help="print the order and the SQL, and run nothing"),
             arg("--keep-going", action="store_true", help="after a failure, run what does not depend on it"),

@@ -101,6 +101,24 @@ def first_word(sql: str) -> str:
     return ""
 
 
+def bare(sql: str) -> str:
+    r"""A statement without its comments and what it quotes, with single blanks.
+
+    >>> bare("COPY -- all\n  t FROM 'STDIN'")
+    "COPY t FROM ''"
+    """
+    parts: list[str] = []
+    position = 0
+    while match := TOKEN.match(sql, position):
+        position = match.end()
+        if match["block"]:
+            position = _end_of_comment(sql, position)
+        blank = match["block"] or match["line"] or match["space"]
+        quoted = match["text"] or match["escape"] or match["dollar"]
+        parts.append(" " if blank else "''" if quoted else '""' if match["name"] else match.group())
+    return " ".join("".join(parts).split())
+
+
 def _end_of_comment(sql: str, position: int) -> int:
     depth = 1
     while depth:

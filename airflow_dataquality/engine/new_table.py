@@ -12,9 +12,10 @@ from airflow_dataquality.dialects.postgres import Postgres
 from airflow_dataquality.engine.said import database_error, said
 from airflow_dataquality.engine.session import ExchangeSession
 from airflow_dataquality.engine.source import Select, Source, suppliable
-from airflow_dataquality.engine.staging import oid_of
+from airflow_dataquality.engine.staging import features_of, oid_of
 from airflow_dataquality.errors import SpecError, TableError
 from airflow_dataquality.model import Column, Table
+from airflow_dataquality.plans.features import Features
 from airflow_dataquality.plans.names import shorten
 
 log = logging.getLogger(__name__)
@@ -26,7 +27,7 @@ _EXISTS = ("42P07", "23505", "42710")
 
 @dataclass(frozen=True)
 class NewTable:
-    """What a table gets when it is created. One that exists stays as it is.
+    """What a table gets when it is created. One that exists stays as it is: what it lacks is told in the log, with DDL.
 
     :param types: column → type, where rows come from files or from Python, which tell no types
     :param primary_key: columns; Redshift has none for a table that is made of a SELECT
@@ -83,12 +84,57 @@ class NewTable:
         return sql.create_typed(stage, {name: self.types[name] for name in names})
 
 
+def tell_lacks(session: ExchangeSession, table: Table, new: NewTable, features: Features | None = None) -> None:
+    """Warn of what is declared and not made, with the DDL that would make it.
+
+    :param features: of the table; they are read if they are not given and something is declared
+    """
+    sql = session.dialect
+    if new.indexes and not sql.table_indexes:
+        listed = "; ".join(", ".join(index) for index in new.indexes)
+        log.warning("%s gets no index on %s: %s has none", table, listed, sql.name.capitalize())
+    if not (new.primary_key or new.indexes or new.comments or new.comment):
+        return
+    if features is None and (oid := oid_of(session, table)) is not None:
+        features = features_of(session, oid)
+    if features is not None and (statements := lacks(sql, table, new, features)):
+        log.warning("%s exists, and stays as it is; what is declared and it does not have is made by\n%s", table,
+                    ";\n".join(statements))  # fmt: skip
+
+
+def lacks(sql: Postgres, table: Table, new: NewTable, features: Features) -> list[str]:
+    """The DDL that makes what is declared and an existing table does not have: its key, indexes, comments."""
+    found = [
+        index["definition"].partition("(")[2].replace('"', "")
+        for index in features.of("index").values()
+        if ") WHERE " not in index["definition"]
+    ]
+    keyed = {constraint["definition"].replace('"', "") for constraint in features.of("constraint").values()}
+    indexes = [
+        (name, columns, key)
+        for name, columns, key in new.indexed(table, sql.max_name_bytes)
+        if (f"PRIMARY KEY ({', '.join(columns)})" not in keyed)
+        and (key or not any(re.match(rf"{re.escape(', '.join(columns))}[,)]", each) for each in found))
+    ]
+    known = features.columns
+    comments = {
+        name: comment
+        for name, comment in new.comments.items()
+        if name in known and known[name].get("comment") != comment
+    }
+    statements = sql.dress_new(table, indexes=indexes, comments=comments)
+    if new.comment is not None and features.relation["comment"] != new.comment:
+        statements.append(sql.mark(table, new.comment))
+    return statements
+
+
 def create_empty(session: ExchangeSession, table: Table, source: Source, new: NewTable) -> bool:
     """Create a table without rows, unless it exists; whether it did not.
 
     :raises TableError: with the database's words, if it cannot be made
     """
     if oid_of(session, table) is not None:
+        tell_lacks(session, table, new)
         return False
     sql = session.dialect
     names = source.names(session, new.columns)
@@ -105,5 +151,6 @@ def create_empty(session: ExchangeSession, table: Table, source: Source, new: Ne
             if said(error).sqlstate in _EXISTS and oid_of(session, table) is not None:
                 return False
         raise database_error(f"{table} cannot be created", error, hint="look at its types and its keys") from error
+    tell_lacks(session, table, new)
     log.info("Created %s with %s", table, ", ".join(names or suppliable(session.columns(table))))
     return True

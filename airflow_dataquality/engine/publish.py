@@ -16,7 +16,7 @@ from airflow_dataquality.engine.exchange import Exchange
 from airflow_dataquality.engine.explain import explain
 from airflow_dataquality.engine.judge import resolve
 from airflow_dataquality.engine.ledger import Ledger, Lineage, Run
-from airflow_dataquality.engine.new_table import NewTable
+from airflow_dataquality.engine.new_table import NewTable, tell_lacks
 from airflow_dataquality.engine.postgres_exchange import PostgresExchange
 from airflow_dataquality.engine.redshift_exchange import RedshiftExchange
 from airflow_dataquality.engine.session import ExchangeSession
@@ -168,6 +168,7 @@ class _Publication:
 
     def go(self) -> Outcome:
         exchange = self._exchange()
+        tell_lacks(self.session, self.target.table, self.load.new, self.target.features)
         if self.target.features is not None:
             exchange.choice.modes(self.target)  # refused now, or never: before the SELECT runs
         self.checking.preflight(Partition(self.stage.table))

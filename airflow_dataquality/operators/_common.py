@@ -276,6 +276,8 @@ def published_by(outcome: Any) -> Sequence[Partition]:
 
 def ruleset_name(checks: Any) -> str | None:
     """What to call the rule set: its name, or its file's."""
+    if isinstance(named := getattr(checks, "ruleset", None), str):
+        return named
     if isinstance(checks, Mapping):
         name = checks.get("name") if "rules" in checks else None
         return str(name) if name else None

@@ -111,10 +111,17 @@ def _header(wanted: Wanted) -> str:
 
 
 def _yaml(text: str) -> str:
-    """A text in YAML: quoted, unless it is a plain word."""
+    """A text in YAML: quoted, unless it is a plain word.
+
+    >>> _yaml("network-planning"), _yaml("Sales: EU"), _yaml("yes")
+    ('network-planning', '"Sales: EU"', '"yes"')
+    """
     import json
 
-    return text if text.replace(".", "").replace("_", "").isalnum() and text[0].isalpha() else json.dumps(text)
+    import yaml
+
+    plain = text[:1].isalpha() and text.replace(".", "").replace("_", "").replace("-", "").isalnum()
+    return text if plain and yaml.safe_load(text) == text else json.dumps(text)
 
 
 def _described(wanted: Wanted) -> list[str]:
@@ -151,14 +158,15 @@ def _select(wanted: Wanted) -> str:
         return "SELECT\n    CAST('{{ ds }}' AS date) AS ds,\n    1 AS id"
     first, *others = wanted.inputs
     known = wanted.columns.get(first)
-    listed = ",\n".join(f"    t1.{_column(each)}" for each in known) if known else "    t1.*"
-    lines = ["SELECT", listed, f"FROM {first} AS t1"]
+    of, named = ("t1.", f"{first} AS t1") if others else ("", first)
+    listed = ",\n".join(f"    {of}{_column(each)}" for each in known) if known else f"    {of}*"
+    lines = ["SELECT", listed, f"FROM {named}"]
     for number, other in enumerate(others, 2):
         shared = [each for each in known or () if each in wanted.columns.get(other, ())]
         on = " AND ".join(f"t{number}.{_column(each)} = t1.{_column(each)}" for each in shared)
         lines.append(f"JOIN {other} AS t{number} ON {on or 'TRUE  -- say which rows belong together'}")
     if wanted.dated:
-        lines.append("WHERE t1.ds = '{{ ds }}'")
+        lines.append(f"WHERE {of}ds = '{{{{ ds }}}}'")
     return "\n".join(lines)
 
 

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from airflow.sdk import DAG, Asset, BaseOperator, TaskGroup
 
 from airflow_dataquality.assets import table_asset
-from airflow_dataquality.errors import DataQualityError, SpecError
+from airflow_dataquality.errors import SpecError
 from airflow_dataquality.lint import Finding
 from airflow_dataquality.sensors.partition import PartitionSensor
 from airflow_dataquality.transforms.graph import Project
 from airflow_dataquality.transforms.linting import in_header
 from airflow_dataquality.transforms.model import Pipeline, Transform
 from airflow_dataquality.transforms.operators import anomalies_of, operator_of, partition_text
+from airflow_dataquality.transforms.places import Misfit, in_yaml, text_of
+from airflow_dataquality.transforms.reading import SETTINGS_FILE
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +53,8 @@ class Build:
                 return self._sound(pipeline)
             except _Mistaken as found:
                 mistakes = found.mistakes
+            except Exception as error:  # noqa: BLE001 - what Airflow refuses: a schedule, say
+                mistakes = [_refused(pipeline, error)]
         text = "\n".join(map(str, mistakes))
         log.error("The pipeline %s does not run until it is mended:\n%s", pipeline.name or pipeline.path, text)
         if self.strict:
@@ -63,9 +68,12 @@ class Build:
         settings = pipeline.settings
         start = settings.start_date
         own = {} if settings.max_active_runs is None else {"max_active_runs": settings.max_active_runs}
-        owner = settings.owner or next((each.owner for each in pipeline.transforms if each.owner), None)
+        owner = _owner(pipeline)
         return {
-            "start_date": self.start_date if start is None else datetime.fromisoformat(start).replace(tzinfo=UTC),
+            # In the time zone of the other pipelines, which is their schedules', too.
+            "start_date": self.start_date
+            if start is None
+            else datetime.fromisoformat(start).replace(tzinfo=self.start_date.tzinfo),
             "catchup": settings.catchup or self.catchup,
             "description": settings.description or None,
             "default_args": {**self.default_args, **({"owner": owner} if owner else {})},
@@ -94,7 +102,7 @@ class Build:
         for transform in pipeline.transforms:
             try:
                 made[transform.name] = self._group(transform)
-            except (DataQualityError, TypeError) as error:
+            except Exception as error:  # noqa: BLE001 - of one header, which the other pipelines are not to suffer from
                 mistakes.append(in_header(transform, error))
         return made, mistakes
 
@@ -148,29 +156,36 @@ class Build:
                     made[before.name][-1] >> first
                     continue
                 if before.name not in sensors:
-                    sensors[before.name] = self._sensor(before)
+                    sensors[before.name] = self._sensor(before, pipeline)
                 sensors[before.name] >> first
 
-    def _sensor(self, before: Transform) -> BaseOperator:
+    def _sensor(self, before: Transform, pipeline: Pipeline) -> BaseOperator:
         state = before.options.get("state", "exists") if before.kind == "no_op" else "published"
         task_id = f"wait_for_{before.name.replace('.', '_')}"
+        callbacks = self._alerts(_owner(pipeline))
+        told: dict[str, Any] = {} if callbacks is None else {"on_failure_callback": callbacks}
         return PartitionSensor(
-            task_id=task_id, conn_id=self.conn_id, partitions=[partition_text(before)], state=state, **self.waiting,
+            task_id=task_id, conn_id=self.conn_id, partitions=[partition_text(before)], state=state,
+            retries=self.retries, **told, **self.waiting,
         )  # fmt: skip
 
     def _broken(self, pipeline: Pipeline, text: str) -> DAG:
         from airflow.providers.standard.operators.python import PythonOperator
 
-        arguments = self._arguments(pipeline)
-        owner = pipeline.settings.owner or next((each.owner for each in pipeline.transforms if each.owner), None)
-        with DAG(
-            f"{self.prefix}{pipeline.name or pipeline.path.name}", schedule=self._schedule(pipeline),
-            tags=[*self.tags, BROKEN],
-            doc_md=f"This pipeline does not run until it is mended:\n\n```\n{text}\n```", **arguments,
-        ) as dag:  # fmt: skip
+        name = re.sub(r"[^\w.-]+", "_", f"{self.prefix}{pipeline.name or pipeline.path.name}")[:250]
+        given = {
+            "tags": [*self.tags, BROKEN],
+            "doc_md": f"This pipeline does not run until it is mended:\n\n```\n{text}\n```",
+            **self._arguments(pipeline),
+        }
+        try:
+            dag = DAG(name, schedule=self._schedule(pipeline), **given)
+        except Exception:  # noqa: BLE001 - the schedule is what is to be mended
+            dag = DAG(name, schedule=None, **given)
+        with dag:
             PythonOperator(
                 task_id="mend_the_pipeline", python_callable=_refuse, op_args=[text], retries=0,
-                on_failure_callback=self._alerts(owner),
+                on_failure_callback=self._alerts(_owner(pipeline)),
             )  # fmt: skip
         return dag
 
@@ -183,8 +198,24 @@ class _Mistaken(Exception):
         self.mistakes = list(mistakes)
 
 
+def _owner(pipeline: Pipeline) -> str | None:
+    """Who is told of what is no transform's alone."""
+    return pipeline.settings.owner or next((each.owner for each in pipeline.transforms if each.owner), None)
+
+
+def _refused(pipeline: Pipeline, error: Exception) -> Finding:
+    """What Airflow said of a whole DAG, in the file that has its settings."""
+    where = pipeline.path / SETTINGS_FILE
+    text = text_of(where)
+    of = pipeline.schedule is not None and pipeline.settings.schedule is None
+    file = next((each.path for each in pipeline.transforms if each.schedule is not None), where) if of else where
+    misfit = Misfit(f"no DAG can be made of it: {error}", hint="look at its schedule, its dates and its name",
+                    path=("schedule",))  # fmt: skip
+    return in_yaml(file, text if file == where else text_of(file), None, misfit)
+
+
 def _refuse(text: str) -> None:
-    from airflow.sdk.exceptions import AirflowFailException
+    from airflow.providers.common.compat.sdk import AirflowFailException
 
     raise AirflowFailException(f"the pipeline has mistakes:\n{text}")
 

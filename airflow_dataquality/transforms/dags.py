@@ -59,22 +59,25 @@ def dags_from(
 
     In a task, where Airflow parses the file again to find one DAG, that one alone is made.
 
-    :param folder: beside the DAG file, or where Airflow's DAG folder begins, or absolute
+    :param folder: absolute, or relative to the DAG file, to Airflow's DAG folder or to the working folder: the first
+        of them that has it
     :param conn_id: connection to the warehouse
     :param dialect: of the SQL: ``postgres`` or ``redshift``
     :param prefix: before the name of each pipeline, as the name of its DAG
-    :param schedule: of pipelines that have none. A DAG has one: ``pipeline.yaml`` says which, or its transforms do, as
-        long as they agree
-    :param start_date: of pipelines that have none
+    :param schedule: of pipelines that have none, neither in ``pipeline.yaml`` nor in a header
+    :param start_date: of pipelines that have none; 2013-01-01 by default
     :param catchup: of pipelines that do not say
     :param retries: of transforms that do not say
-    :param on_failure_callback: what to call when a task fails; or owner → what to call, with ``*`` for the others
-    :param wait_timeout: how long other pipelines are waited for
-    :param poke_interval: from one look to the next
+    :param on_failure_callback: what to call when a task fails; or owner → what to call when a task of theirs does, with
+        ``*`` for the others
+    :param wait_timeout: how long what other pipelines make is waited for
+    :param poke_interval: seconds, or a timedelta, from one look to the next
     :param tags: of each DAG, beside those of the pipeline
     :param default_args: of each DAG's tasks
     :param strict: raise mistakes, so that Airflow shows them as an import error, of the whole file
-    :param dag_arguments: of :class:`airflow.sdk.DAG`
+    :param retry_delay: of all transforms
+    :param dag_arguments: of :class:`airflow.sdk.DAG`, for each of them: ``user_defined_macros``, ``max_active_runs`` …
+    :returns: the DAGs. Airflow finds them by itself; they need no names in the file
     :raises SpecError: if there is no such folder, or no transform in it; with ``strict``, for every mistake
     """
     names = tuple(dag_arguments.get("user_defined_macros") or ())
@@ -121,7 +124,7 @@ def _found(folder: str | os.PathLike[str]) -> Path:
 
     :raises SpecError: naming every place that was looked at
     """
-    from airflow.sdk import conf
+    from airflow.providers.common.compat.sdk import conf
 
     caller = sys._getframe(2).f_globals.get("__file__")  # noqa: SLF001 - as Airflow finds the file of a DAG
     places = [Path(caller).parent] if caller else []

@@ -114,8 +114,9 @@ def diff(transform: Transform, *, conn_id: str, day: str, samples: int = SAMPLES
     :raises DataQualityError: if the rows cannot be staged
     """
     if transform.kind not in COMPARED or transform.output is None:
-        hint = f"{' and '.join(COMPARED)} can be compared; a {transform.kind} can run on the embedded Postgres: run"
-        raise SpecError(f"{transform} is a {transform.kind}: its SQL does not yield the rows of its table", hint=hint)
+        hint = f"{' and '.join(COMPARED)} can be compared; try others on a Postgres of their own: run --embedded"
+        what = "its SQL does not yield the rows of its table" if transform.sql is not None else "it has no SQL"
+        raise SpecError(f"{transform} is of kind {transform.kind}: {what}", hint=hint)
     sql = rendered_sql(transform, day)
     with connected(conn_id, publishing=True) as session:
         target = locate(session, transform.output.name)

@@ -11,14 +11,15 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+from airflow_dataquality.dialects.scripts import refuse_script
 from airflow_dataquality.errors import SpecError, did_you_mean
 from airflow_dataquality.lint import Finding
 from airflow_dataquality.model import Table
 from airflow_dataquality.transforms.cache import Cache
 from airflow_dataquality.transforms.graph import Project
-from airflow_dataquality.transforms.lineage import Facts, facts_of, words_of
+from airflow_dataquality.transforms.lineage import UNTOLD, Facts, facts_of, words_of
 from airflow_dataquality.transforms.model import Transform
-from airflow_dataquality.transforms.places import Misfit, Steps, in_sql, in_yaml
+from airflow_dataquality.transforms.places import Misfit, Steps, in_sql, in_yaml, text_of
 from airflow_dataquality.transforms.rendering import stand_in, unknown_name
 
 log = logging.getLogger(__name__)
@@ -46,7 +47,7 @@ class Wrong:
             return in_sql(of.sql_path, of.sql or "", of.name, self.word, self.message, self.hint, self.code)
         path = ("sql",) if self.word is not None else self.path
         misfit = Misfit(self.message, hint=self.hint, path=path, code=self.code)
-        return in_yaml(of.path, of.path.read_text(encoding="utf-8"), of.name, misfit)
+        return in_yaml(of.path, text_of(of.path), of.name, misfit)
 
 
 @dataclass(frozen=True)
@@ -72,14 +73,14 @@ def enforced(project: Project, cache: Cache, names: Iterable[str] = (), patience
     for each in sorted(project.transforms.values(), key=lambda one: one.pipeline != patience.pipeline):
         if each.sql is None:
             continue
-        words = (each.sql, project.dialect, str(each.kind == "sql"), *sorted(names))
+        words = (each.sql, project.dialect, str(each.kind == "sql"), str(each.enforce_inputs), *sorted(names))
         in_time = each.pipeline == patience.pipeline or time.monotonic() < until
         found = cache.get(words, partial(_analysed, each, project.dialect, names) if in_time else None)
         if found is None:
             left += 1
         elif "wrong" in found:
             wrong.append(Wrong(each, **found["wrong"]))
-        else:
+        elif found:
             facts[each.name] = Facts.of_json(found)
     if left:
         log.info("The SQL of %d transforms is new; it is read when the file is parsed again, or a task runs", left)
@@ -109,6 +110,10 @@ def _analysed(each: Transform, dialect: str, names: Iterable[str]) -> dict[str, 
         return {"wrong": {"message": f"the template names {name!r}, which nobody gives", "hint": unknown_name(name),
                           "code": "template", "word": name}}  # fmt: skip
     try:
+        if not each.enforce_inputs:
+            if each.kind == "sql":
+                refuse_script(rendered.sql, dialect)
+            return {}
         return facts_of(rendered.sql, dialect, script=each.kind == "sql").as_json()
     except SpecError as error:
         word = words_of(error.message)
@@ -124,6 +129,19 @@ def _together(project: Project) -> Iterator[Wrong]:
         yield from _known(project, each, promised)
         yield from _selected(project, each)
         yield from _vanished(project, each)
+        if project.dialect == "redshift":
+            yield from _on_redshift(each)
+
+
+def _on_redshift(each: Transform) -> Iterator[Wrong]:
+    """What Redshift has not: https://docs.aws.amazon.com/redshift/latest/dg/c_unsupported-postgresql-features.html."""
+    if each.output is not None and each.output.indexes:
+        hint = "leave them out: there, rows are found by the sort key that CREATE TABLE … SORTKEY gives a table"
+        yield Wrong(each, "Redshift has no indexes", hint, "index", ("output", "indexes"))
+    role = each.options.get("iam_role") or each.options.get("aws_conn_id")
+    if str(each.options.get("files", "")).startswith("s3://") and not role:
+        hint = 'write iam_role: "arn:aws:iam::…" or default, or the aws_conn_id of a connection with role_arn'
+        yield Wrong(each, "nothing says who may read the files", hint, "argument", ("files",))
 
 
 def _doubled(project: Project) -> Iterator[Wrong]:
@@ -156,9 +174,11 @@ def _declared(project: Project, each: Transform) -> Iterator[Wrong]:
     own = str(each.writes)
     for name in facts.tables:
         if name not in declared and not (name == own and each.kind != "create_table_as"):
-            bare = "." not in name
-            hint = f"write its schema in the SQL{_same_name(name, declared)}" if bare else (
-                f"add it to inputs: [{', '.join((*each.inputs, name))}]{_like(name, declared)}")  # fmt: skip
+            hint = f"add it to inputs: [{', '.join((*each.inputs, name))}]{_like(name, declared)}"
+            if "." not in name:
+                hint = f"write its schema in the SQL{_same_name(name, declared)}"
+            elif not mentioned(name, each.sql or ""):
+                hint = f"a template makes this name; write one table, with its days as a column, or: {UNTOLD}"
             yield Wrong(each, f"the SQL reads {name}, which is no input", hint, "undeclared", word=name)
     for name, number in declared.items():
         if name not in facts.tables:
@@ -168,6 +188,11 @@ def _declared(project: Project, each: Transform) -> Iterator[Wrong]:
                         ("inputs", number))  # fmt: skip
     if each.kind == "sql":
         yield from _written(each, facts)
+
+
+def mentioned(name: str, sql: str) -> bool:
+    """Whether the text has the name, and not a template that makes it."""
+    return name.rpartition(".")[2].strip('"').lower() in sql.lower()
 
 
 def _same_name(name: str, declared: Iterable[str]) -> str:

@@ -8,12 +8,14 @@ import glob
 import gzip
 import io
 import json
+import os
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from airflow_dataquality.errors import DataQualityError, TableError
+from airflow_dataquality.errors import DataQualityError, SpecError, TableError
 
 S3 = "s3://"
 BATCH = 10_000
@@ -28,6 +30,7 @@ class Files:
     :param delimiter: of CSV; by default a comma, and a tab in ``.tsv``
     :param folder: where relative paths begin
     :param aws_conn_id: connection to S3; None takes ``aws_default``
+    :param within: the folder that the address may not lead out of; None for any
     """
 
     address: str
@@ -35,6 +38,7 @@ class Files:
     delimiter: str | None = None
     folder: str | None = None
     aws_conn_id: str | None = None
+    within: str | None = None
 
     def batches(self, key: Mapping[str, Any]) -> Iterator[Iterable[Mapping[str, Any]]]:
         """The rows.
@@ -56,7 +60,7 @@ class Files:
             raise TableError(f"there is no file {self.address}", hint="look at `files`, and at what writes them")
 
     def _delimiter(self, name: str) -> str:
-        return self.delimiter or ("\t" if ".tsv" in name else ",")
+        return self.delimiter or _mark_of(name)
 
     def _opened(self) -> Iterator[tuple[str, contextlib.AbstractContextManager[Any]]]:
         if self.address.startswith(S3):
@@ -66,8 +70,14 @@ class Files:
             yield str(path), _unpacked(path.open("rb"), str(path))
 
     def paths(self) -> list[Path]:
-        """The files on this machine, by name."""
+        """The files on this machine, by name.
+
+        :raises SpecError: if the address leads out of the folder that it may be in
+        """
         whole = Path(self.folder or "", self.address)
+        if self.within is not None and not inside(whole, self.within):
+            raise SpecError(f"files is {self.address!r}, which leads out of {self.within}",
+                            hint="write the folder itself, and have templates fill in what is in it")  # fmt: skip
         if whole.is_dir():
             return sorted(each for each in whole.rglob("*") if each.is_file() and each.name[0] not in "._")
         if glob.has_magic(str(whole)):
@@ -108,11 +118,52 @@ def _wanted(key: str, prefix: str) -> bool:
     return bool(named) and named[0] not in "._" and ("*" not in prefix or fnmatchcase(key, prefix))
 
 
-def copy_options(form: str, delimiter: str | None) -> Sequence[str]:
-    """Parameters of Redshift's COPY for a format."""
-    if form == "csv":
-        return ["FORMAT AS CSV", "IGNOREHEADER 1", *([f"DELIMITER '{delimiter}'"] if delimiter else [])]
-    return ["FORMAT AS JSON 'auto'"] if form == "json" else ["FORMAT AS PARQUET"]
+def folder_of(written: str, folder: str | None, root: str | None) -> str | None:
+    """The folder that files may not lead out of.
+
+    :param written: the address, up to its first template
+    :raises SpecError: if a relative one leads out of the root
+
+    >>> folder_of("files/day-", "/project/flights", "/project"), folder_of("/landing/", None, None)
+    ('/project/flights/files', '/landing')
+    """
+    if written.startswith(S3):
+        return None
+    whole = Path(folder or "", written)
+    if folder and not Path(written).is_absolute() and not inside(whole, root or folder):
+        hint = "move the files, or write an absolute path"
+        raise SpecError(f"files: {written!r} leads out of the project", hint=hint)
+    # Of the beginning of a name, or of a pattern, the folder before it.
+    beginning = f"{folder or '.'}/{written}" if not Path(written).is_absolute() else written
+    return os.path.normpath(beginning.partition("*")[0].rpartition("/")[0] or "/")
+
+
+def inside(path: str | Path, folder: str | Path) -> bool:
+    """Whether a path stays in a folder; by its text, so that a link in it may lead anywhere."""
+    inner, outer = os.path.abspath(path), os.path.abspath(folder)  # noqa: PTH100 - links are not followed
+    return inner == outer or inner.startswith(outer.rstrip(os.sep) + os.sep)
+
+
+_FORMAT = re.compile(r"\b(?:FORMAT|CSV|JSON|PARQUET|AVRO|ORC|FIXEDWIDTH|SHAPEFILE)\b", re.IGNORECASE)
+
+
+def copy_options(form: str, delimiter: str | None, address: str, more: Sequence[str] = ()) -> Sequence[str]:
+    """Parameters of Redshift's COPY for a format: as other databases read such files, an empty field is NULL.
+
+    :param more: further ones; with a format among them, these alone
+    """
+    if any(_FORMAT.search(option) for option in more):
+        return more
+    made = {"json": ["FORMAT AS JSON 'auto'"], "parquet": ["FORMAT AS PARQUET"]}.get(form)
+    if made is None:
+        mark = delimiter or _mark_of(address)
+        made = ["FORMAT AS CSV", "IGNOREHEADER 1", "EMPTYASNULL", *([f"DELIMITER '{mark}'"] if mark != "," else [])]
+    packed = address.endswith(".gz") and not any("GZIP" in option.upper() for option in more)
+    return [*made, *(["GZIP"] if packed else []), *more]
+
+
+def _mark_of(address: str) -> str:
+    return "\t" if ".tsv" in address else ","
 
 
 def _batched(rows: Iterable[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any]]]:

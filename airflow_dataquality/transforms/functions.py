@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import importlib.util
 import inspect
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -48,7 +50,7 @@ class Input:
         return [dict(zip(columns, row, strict=True)) for row in found]
 
     def query(self, sql: str) -> list[dict[str, Any]]:
-        """The rows of a SELECT, in the database's SQL."""
+        """The rows of a SELECT of your own, in the database's SQL. Have it read nothing but inputs."""
         names, rows = self._session.fetch(sql, 2**31 - 1)
         return [dict(zip(names, row, strict=True)) for row in rows]
 
@@ -77,10 +79,12 @@ def found(function: str) -> Callable[..., Any]:
     """
     file, colon, name = function.rpartition(":")
     if colon:
-        spec = importlib.util.spec_from_file_location(f"_transform_{Path(file).stem}", file)
+        known_as = f"_transform_{hashlib.blake2b(file.encode(), digest_size=8).hexdigest()}_{Path(file).stem}"
+        spec = importlib.util.spec_from_file_location(known_as, file)
         if spec is None or spec.loader is None or not Path(file).is_file():
             raise SpecError(f"there is no file {file}", hint="look at `function`")
         module = importlib.util.module_from_spec(spec)
+        sys.modules[known_as] = module  # dataclasses and pickle look a class's module up
         spec.loader.exec_module(module)
     else:
         path, _, name = function.rpartition(".")

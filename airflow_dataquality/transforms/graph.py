@@ -19,6 +19,7 @@ from airflow_dataquality.transforms.model import Pipeline, Transform
 class Project:
     """A folder of pipelines, as far as it can be used.
 
+    :param folder: where it was read
     :param pipelines: by name; those with mistakes, too
     :param facts: of each transform's SQL, by the transform's name; without those that have none
     :param dialect: of the SQL
@@ -36,7 +37,7 @@ class Project:
 
     @property
     def mistakes(self) -> tuple[Finding, ...]:
-        """In all pipelines."""
+        """The mistakes of all pipelines: each has a file, a line, a message and a hint."""
         return tuple(mistake for pipeline in self.pipelines.values() for mistake in pipeline.mistakes)
 
     @cached_property
@@ -48,7 +49,7 @@ class Project:
         return made
 
     def transform(self, name: str) -> Transform:
-        """A transform by its name: ``flights.daily_flights``; ``daily_flights`` will do if there is one alone.
+        """A transform by its name: ``flights.daily_flights``, or ``daily_flights`` if one pipeline alone has such.
 
         :raises SpecError: with candidates, if there is none, or several
         """
@@ -61,7 +62,8 @@ class Project:
         if same:
             hint = f"write one of {', '.join(each.name for each in same)}"
             raise SpecError(f"there are several transforms {name!r}", hint=hint)
-        names = [*self.transforms, *(each.short_name for each in self.transforms.values())]
+        whole = "." in _bare(name)
+        names = self.transforms if whole else {each.short_name for each in self.transforms.values()}
         near = did_you_mean(_bare(name), names, label="Transforms")
         raise SpecError(f"there is no transform {name!r}", hint=near if len(near) < 400 else f"{near[:400]} …")  # noqa: PLR2004
 

@@ -12,13 +12,12 @@ from airflow_dataquality.model import Table
 from airflow_dataquality.monitor import monitor as read_monitor
 from airflow_dataquality.transforms.model import COMMON, KINDS, OPTIONS, Declared, Output
 from airflow_dataquality.transforms.places import Misfit, Steps
+from airflow_dataquality.transforms.schedules import schedule_of
 
 SETTINGS = ("description", "owner", "schedule", "tags", "retries", "start_date", "catchup", "max_active_runs")
 """Keys of ``pipeline.yaml``."""
-PRESETS = ("@once", "@continuous", "@hourly", "@daily", "@weekly", "@monthly", "@quarterly", "@yearly")
 _OUTPUT = ("table", "partition", "indexes", "primary_key", "columns")
 _COLUMN = ("description", "type")
-_FIELDS = (5, 6)
 
 
 def kind_of(data: Mapping[str, Any]) -> str:
@@ -193,16 +192,6 @@ def _whole(key: str, least: int) -> Callable[[Any], int]:
     return read
 
 
-def _schedule(found: Any) -> Any:
-    text = found.strip() if isinstance(found, str) else ""
-    if text.startswith("@") and text not in PRESETS:
-        raise Misfit(f"schedule is {found!r}", hint=did_you_mean(text, PRESETS, label="Presets"), path=("schedule",))
-    if not text or (not text.startswith("@") and len(text.split()) not in _FIELDS):
-        hint = f'write a cron expression, "30 5 * * *", or one of {", ".join(PRESETS)}'
-        raise Misfit(f"schedule is {found!r}", hint=hint, path=("schedule",))
-    return text
-
-
 def _anomalies(found: Any) -> Mapping[str, Any]:
     if not isinstance(found, Mapping):
         raise Misfit(f"anomalies is {found!r}, no mapping", hint="write {metrics: auto}", path=("anomalies",))
@@ -217,10 +206,13 @@ def _monitor(found: Any) -> Mapping[str, Any]:
     return MappingProxyType(dict(found))
 
 
-def _flag(found: Any) -> bool:
-    if not isinstance(found, bool):
-        raise Misfit(f"catchup is {found!r}", hint="write true or false", path=("catchup",))
-    return found
+def _flag(key: str) -> Callable[[Any], bool]:
+    def read(found: Any) -> bool:
+        if not isinstance(found, bool):
+            raise Misfit(f"{key} is {found!r}", hint="write true or false", path=(key,))
+        return found
+
+    return read
 
 
 def _date(found: Any) -> str:
@@ -247,11 +239,12 @@ READERS: Mapping[str, Callable[[Any], Any]] = MappingProxyType(
         "output": output_of,
         "anomalies": _anomalies,
         "monitor": _monitor,
-        "schedule": _schedule,
+        "schedule": schedule_of,
         "tags": _tags,
         "retries": _whole("retries", 0),
         "start_date": _date,
-        "catchup": _flag,
+        "catchup": _flag("catchup"),
+        "enforce_inputs": _flag("enforce_inputs"),
         "max_active_runs": _whole("max_active_runs", 1),
         "checks": plain,
     }

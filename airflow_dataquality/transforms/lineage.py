@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from airflow_dataquality.dialects.lexer import single_select
+from airflow_dataquality.dialects.scripts import refuse_script
 from airflow_dataquality.errors import DataQualityError, SpecError
+from airflow_dataquality.transforms.statements import Touched, folded, named, touch
 
 DIALECTS = ("postgres", "redshift")
 _SYSTEM = frozenset({"ctid", "xmin", "xmax", "cmin", "cmax", "tableoid", "oid"})
 """Columns that every table of Postgres has: https://www.postgresql.org/docs/current/ddl-system-columns.html."""
+UNTOLD = "if the database takes it as it is, write enforce_inputs: false, and see to the inputs yourself"
+"""How SQL is run that cannot be read."""
 
 
 @dataclass(frozen=True)
@@ -65,17 +70,23 @@ def facts_of(sql: str, dialect: str = "postgres", *, script: bool = False) -> Fa
     >>> found.tables, found.columns
     (('raw.flights',), ('carrier', 'n'))
     """
-    trees = _parsed(sql, dialect) if script else _parsed(single_select(sql), dialect)
     if script:
-        return _of_script(trees, dialect)
-    tables, uses, root = _read(trees[0], dialect)
-    columns = None if root is None else _columns_of(root, dialect)
-    return Facts(tuple(tables), (), columns, tuple(dict.fromkeys(uses)))
+        refuse_script(sql, dialect)
+    else:
+        sql = single_select(sql)
+    trees = _parsed(sql, dialect)
+    try:
+        return _of_script(trees, dialect) if script else _of_select(trees[0], dialect)
+    except DataQualityError:
+        raise
+    except Exception as error:  # of one text, which no other pipeline is to suffer from
+        raise SpecError(f"no SQL that can be read: {_first(error)}", hint=UNTOLD) from error
 
 
 def reads(sql: str, dialect: str = "postgres") -> tuple[str, ...]:
     """The tables that a SELECT reads, in its order; templates in it are filled with stand-ins.
 
+    :param dialect: ``postgres`` or ``redshift``
     :raises SpecError: if it cannot be read
     :raises DataQualityError: if what reads it is not installed
 
@@ -98,89 +109,67 @@ def sqlglot() -> Any:
     except ImportError:
         raise DataQualityError(
             "the inputs of transforms are held against their SQL by sqlglot, which is not installed",
-            hint="pip install 'airflow-provider-dataquality[sqlglot]'",
+            hint="pip install 'airflow-provider-dataquality[transforms]'",
         ) from None
     return library
 
 
 def _parsed(sql: str, dialect: str) -> list[Any]:
     library = sqlglot()
+    told = logging.getLogger("sqlglot")
+    level = told.level
+    told.setLevel(logging.CRITICAL)  # what it cannot read is told of here
     try:
         return [tree for tree in library.parse(sql, read=dialect) if tree is not None]
+    except RecursionError as error:
+        raise SpecError("no SQL that can be read: it is nested too deeply", hint=UNTOLD) from error
     except library.errors.SqlglotError as error:
         problem = (getattr(error, "errors", None) or [{}])[0]
         near = " ".join(str(problem.get(part) or "") for part in ("start_context", "highlight")).split()
         what = problem.get("description") or str(error)
         shown = f", near {' '.join(near[-6:])!r}" if near else ""
-        raise SpecError(f"no SQL that can be read: {what.rstrip('.')}{shown}", hint="mend the SQL there") from error
+        message = f"no SQL that can be read: {what.rstrip('.')}{shown}"
+        raise SpecError(message, hint=f"mend the SQL there; {UNTOLD}") from error
+    finally:
+        told.setLevel(level)
+
+
+def _first(error: Exception) -> str:
+    lines = str(error).splitlines()
+    return lines[0] if lines else type(error).__name__
 
 
 def _of_script(trees: Sequence[Any], dialect: str) -> Facts:
-    exp = sqlglot().exp
-    tables: dict[str, None] = {}
-    writes: dict[str, None] = {}
-    made: set[str] = set()
+    touched = Touched()
     uses: list[Use] = []
     for tree in trees:
-        target = _target(tree)
-        if target is not None:
-            name = _named(target, dialect)
-            if isinstance(tree, exp.Create | exp.Drop) and (_temporary(tree) or "." not in name):
-                made.add(name)
-            elif name not in made:
-                writes[name] = None
-        found, used, _ = _read(tree, dialect, skip=target)
-        tables |= {name: None for name in found if name not in made}
-        uses += used
-    return Facts(tuple(tables), tuple(writes), None, tuple(dict.fromkeys(uses)))
+        touch(tree, dialect, touched)
+        uses += [use for query in _queries(tree) for use in _uses(query, dialect)]
+    if touched.opaque:
+        raise SpecError(f"what {touched.opaque[0].upper()} reads and writes cannot be told", hint=UNTOLD)
+    return Facts(tuple(touched.reads), tuple(touched.writes), None, tuple(dict.fromkeys(uses)))
 
 
-def _temporary(tree: Any) -> bool:
+def _of_select(tree: Any, dialect: str) -> Facts:
+    touched = touch(tree, dialect, Touched())
+    if touched.writes or touched.made:
+        name = [*touched.writes, *touched.made][0]
+        raise SpecError(f"the SELECT writes {name}", hint="write a SELECT alone; statements are of kind: sql")
+    scopes = sqlglot().optimizer.scope.traverse_scope(tree) if isinstance(tree, sqlglot().exp.Query) else []
+    columns = _columns_of(scopes[-1], dialect) if scopes else None
+    uses = [use for scope in scopes for use in _used(scope, dialect)]
+    return Facts(tuple(touched.reads), (), columns, tuple(dict.fromkeys(uses)))
+
+
+def _queries(tree: Any) -> list[Any]:
+    """The outermost queries of a statement."""
     exp = sqlglot().exp
-    properties = tree.args.get("properties")
-    return bool(properties and properties.find(exp.TemporaryProperty)) or bool(tree.args.get("temporary"))
+    return [tree] if isinstance(tree, exp.Query) else [q for q in tree.find_all(exp.Query) if not _inside(q, tree)]
 
 
-def _target(tree: Any) -> Any:
-    """The table that a statement changes."""
-    exp = sqlglot().exp
-    kinds = tuple(getattr(exp, name) for name in ("Insert", "Update", "Delete", "Merge", "Create", "Drop", "Alter",
-                                                  "TruncateTable") if hasattr(exp, name))  # fmt: skip
-    if not isinstance(tree, kinds):
-        return None
-    found = tree.expressions[0] if isinstance(tree, exp.TruncateTable) and tree.expressions else tree.this
-    if isinstance(found, exp.Schema):
-        found = found.this
-    if isinstance(found, exp.Index):
-        found = found.args.get("table")
-    return found if isinstance(found, exp.Table) else None
-
-
-def _read(tree: Any, dialect: str, skip: Any = None) -> tuple[list[str], list[Use], Any]:
-    """Tables and columns that a statement reads; and its outermost scope, if it is a query."""
-    library = sqlglot()
-    exp, traverse = library.exp, library.optimizer.scope.traverse_scope
-    known = {id(table) for table in tree.find_all(exp.Table)}
-    tables: dict[str, None] = {}
-    uses: list[Use] = []
-    outermost = None
-    roots = [tree] if isinstance(tree, exp.Query) else [q for q in tree.find_all(exp.Query) if not _inside(q, tree)]
-    aliases = {cte.alias for cte in tree.find_all(exp.CTE)}
-    for root in roots:
-        for scope in traverse(root):
-            outermost = scope
-            for source in scope.sources.values():
-                if isinstance(source, exp.Table) and not isinstance(source.this, exp.Func) and source is not skip:
-                    tables[_named(source, dialect)] = None
-                    known.discard(id(source))
-            uses += _used(scope, dialect)
-    # What no scope holds: the second table of an UPDATE … FROM, a DELETE … USING, a MERGE … USING.
-    for table in tree.find_all(exp.Table) if not isinstance(tree, exp.Query) else ():
-        plain = not isinstance(table.this, exp.Func) and (table.db or table.name not in aliases)
-        if id(table) in known and table is not skip and plain and not _part_of(table, skip):
-            tables[_named(table, dialect)] = None
-    query = outermost if isinstance(tree, exp.Query) else None
-    return [name for name in tables if name not in aliases], uses, query
+def _uses(query: Any, dialect: str) -> Iterator[Use]:
+    for scope in sqlglot().optimizer.scope.traverse_scope(query):
+        yield from _used(scope, dialect)
 
 
 def _inside(query: Any, tree: Any) -> bool:
@@ -193,19 +182,18 @@ def _inside(query: Any, tree: Any) -> bool:
     return False
 
 
-def _part_of(table: Any, target: Any) -> bool:
-    """Whether a table is the target, named again: ``DELETE FROM t`` parses to it twice in some statements."""
-    return target is not None and table.parent is target.parent and table.sql() == target.sql()
-
-
 def _used(scope: Any, dialect: str) -> Iterator[Use]:
     exp = sqlglot().exp
     sources = {name: source for name, (_, source) in scope.selected_sources.items()}
-    plain = {name: _named(s, dialect) for name, s in sources.items() if isinstance(s, exp.Table)}
+    plain = {
+        name: named(s, dialect)
+        for name, s in sources.items()
+        if isinstance(s, exp.Table) and s.name and not isinstance(s.this, exp.Func)
+    }
     outer = scope.parent is not None and (scope.is_subquery or scope.is_udtf or scope.is_correlated_subquery)
     own = {each.alias for each in getattr(scope.expression, "selects", ()) if isinstance(each, exp.Alias)}
     for column in scope.columns:
-        name = _folded(column.this, dialect)
+        name = folded(column.this, dialect)
         if name in _SYSTEM or name == "*" or isinstance(column.this, exp.Star):
             continue
         if column.parent_select is not scope.expression:
@@ -242,7 +230,7 @@ def _columns_of(scope: Any, dialect: str) -> tuple[str, ...] | None:
         if not name:
             return None
         identifier = projection.args.get("alias") or (projection.this if isinstance(projection, exp.Column) else None)
-        found.append(_folded(identifier, dialect) if isinstance(identifier, exp.Identifier) else name.lower())
+        found.append(folded(identifier, dialect) if isinstance(identifier, exp.Identifier) else name.lower())
     return tuple(found)
 
 
@@ -258,25 +246,11 @@ def _of_source(scope: Any, alias: str, dialect: str) -> Sequence[str] | None:
         return None
     source = pair[1]
     if isinstance(source, exp.Table):
-        return [f"{_named(source, dialect)}.*"] if not isinstance(source.this, exp.Func) else None
+        return [f"{named(source, dialect)}.*"] if source.name and not isinstance(source.this, exp.Func) else None
     return _columns_of(source, dialect)
-
-
-def _named(table: Any, dialect: str) -> str:
-    """A table's name as :class:`airflow_dataquality.model.Table` prints it."""
-    from airflow_dataquality.model import Table
-
-    schema = table.args.get("db")
-    return str(Table(_folded(table.this, dialect), _folded(schema, dialect) if schema else None))
-
-
-def _folded(identifier: Any, dialect: str) -> str:
-    name = str(getattr(identifier, "name", identifier))
-    quoted = bool(getattr(identifier, "args", {}).get("quoted")) and dialect != "redshift"
-    return name if quoted else name.lower()
 
 
 def words_of(message: str) -> str:
     """What a parser found odd, so that its place can be looked for."""
-    near = re.search(r"near '(?:.* )?(\S+)'$", message)
-    return near[1] if near else ""
+    found = re.search(r"near '(?:.* )?(\S+)'$|^(\w+)\b.* among the statements|^what (\w+) reads|writes (\S+)$", message)
+    return next((word for word in found.groups() if word), "") if found else ""

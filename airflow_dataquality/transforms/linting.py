@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from airflow_dataquality.errors import DataQualityError, SpecError
-from airflow_dataquality.lint import ERROR, Finding, lint_within, place_of
+from airflow_dataquality.lint import ERROR, WARNING, Finding, lint_within, place_of
 from airflow_dataquality.lint import lint as lint_rules
 from airflow_dataquality.spec import SUFFIXES, find_file
 from airflow_dataquality.transforms.graph import Project
 from airflow_dataquality.transforms.loading import load
 from airflow_dataquality.transforms.model import Transform
+from airflow_dataquality.transforms.places import text_of
 
 _CONNECTION = "warehouse"
 """Stands for one: nothing is connected to."""
@@ -30,8 +31,10 @@ def lint(project: Project | str | os.PathLike[str], **arguments: Any) -> list[Fi
     found = [*known.mistakes]
     for each in known.transforms.values():
         found += [] if each.checks is None else _of_checks(each)
+        found += [*_of_schedules(each, known), *_of_monitor(each)]
         if not any(finding.severity == ERROR for finding in found if finding.rule == each.name):
-            found += operator_mistakes(each, known)
+            mistakes = [*operator_mistakes(each, known)]
+            found += mistakes or _unenforced(each, known)
     return sorted(dict.fromkeys(found), key=lambda one: (one.file, one.line, one.column))
 
 
@@ -39,9 +42,10 @@ def _of_checks(transform: Transform) -> Iterator[Finding]:
     """What is to be said of a rule set, in its file or in the header."""
     checks = transform.checks
     if isinstance(checks, str):
-        root = transform.path.parent
+        from airflow_dataquality.transforms.operators import folders_of_checks
+
         try:
-            file = find_file(checks, [str(root), str(root.parent)], what="rule set")
+            file = find_file(checks, folders_of_checks(transform), what="rule set")
             if not checks.endswith(SUFFIXES):
                 raise SpecError(f"checks: {checks!r} is no rule set", hint=f"its name ends in {', '.join(SUFFIXES)}")  # noqa: TRY301
         except SpecError as error:
@@ -50,9 +54,49 @@ def _of_checks(transform: Transform) -> Iterator[Finding]:
         yield from (replace(each, rule=each.rule or transform.name) for each in lint_rules(str(file)))
         return
     if isinstance(checks, list):
-        text = transform.path.read_text(encoding="utf-8")
+        text = text_of(transform.path)
         found = lint_within(str(transform.path), text, "checks", checks)
         yield from (replace(each, rule=transform.name) for each in found)
+
+
+def _of_schedules(transform: Transform, project: Project) -> Iterator[Finding]:
+    """Pipelines of other schedules: a run waits for the partition of its own date, and for no other."""
+    own = project.pipelines[transform.pipeline].schedule
+    for number, table in enumerate(transform.reads):
+        made = project.producer(table)
+        other = project.pipelines[made.pipeline].schedule if made is not None else None
+        if made is None or made.pipeline == transform.pipeline or None in (own, other) or own == other:
+            continue
+        if made.output is None or not made.output.partition or made.kind == "upsert":
+            continue
+        message = f"{transform.name} runs {own}, and its input {table} is made {other} by {made.name}"
+        hint = "a run waits for the partition of its own {{ ds }} alone: give both pipelines one schedule"
+        yield _warning(transform, ("inputs", number), "schedule", message, hint)
+
+
+def _of_monitor(transform: Transform) -> Iterator[Finding]:
+    if transform.monitor is not None and transform.checks is None:
+        message, hint = "a monitor without checks watches nothing", "write checks, or leave it out"
+        yield _warning(transform, ("monitor",), "monitor", message, hint)
+
+
+def _warning(transform: Transform, path: tuple[str | int, ...], code: str, message: str, hint: str) -> Finding:
+    line, column, written = place_of(text_of(transform.path), path)
+    return Finding(str(transform.path), line, column, written, transform.name, code, WARNING, message, hint)
+
+
+def _unenforced(transform: Transform, project: Project) -> Iterator[Finding]:
+    """Redshift enforces no key: https://docs.aws.amazon.com/redshift/latest/dg/t_Defining_constraints.html."""
+    from airflow_dataquality.transforms.operators import checks_of
+
+    key = transform.output.primary_key if transform.output else ()
+    if project.dialect != "redshift" or transform.kind not in ("create_table_as", "python", "load") or not key:
+        return
+    if any(c.metric.kind == "unique_violations" and {*c.metric.columns} <= {*key} for c in checks_of(transform)):
+        return
+    rule = f"{{check: unique_violations, columns: [{', '.join(key)}]}}"
+    message = "nothing on Redshift keeps a primary key unique"
+    yield _warning(transform, ("output", "primary_key"), "key", message, f"add the check {rule}")
 
 
 def operator_mistakes(transform: Transform, project: Project, conn_id: str = _CONNECTION) -> Iterator[Finding]:
@@ -70,9 +114,8 @@ def in_header(transform: Transform, error: Exception, path: tuple[str | int, ...
     """An error of an operator as a finding: at the key that it names, in the file that it names."""
     message, hint = getattr(error, "message", str(error)), getattr(error, "hint", None)
     message = message.removeprefix(f"{transform.path}: ")
-    text = transform.path.read_text(encoding="utf-8")
-    named = path or _named(transform, message)
-    line, column, written = place_of(text, named)
+    text = text_of(transform.path)
+    line, column, written = place_of(text, path or _named(transform, message)) if text else (1, 1, "")
     return Finding(str(transform.path), line, column, written, transform.name, "argument", ERROR, message, hint)
 
 
@@ -80,4 +123,6 @@ def _named(transform: Transform, message: str) -> tuple[str | int, ...]:
     keys = ("checks", "anomalies", "measures", *transform.options)
     if Path(message.partition(":")[0]).suffix in SUFFIXES:
         return ("checks",)
+    if quoted := next((key for key in keys if f"`{key}`" in message), None):
+        return (quoted,)
     return next(((key,) for key in keys if message.startswith((f"{key}:", f"{key} ", f"{key}[", f"{key}."))), ("kind",))

@@ -25,7 +25,7 @@ def load(
     :param folder: relative to the working folder
     :param dialect: of the SQL: ``postgres`` or ``redshift``
     :param names: what templates may name beside what Airflow gives: a DAG's ``user_defined_macros``
-    :param cache: keep what was found out about each text of SQL, in Airflow's home
+    :param cache: keep what was found out about each text of SQL, in Airflow's home: the next call is faster
     :param patience: how long SQL that is new is read; None reads all of it
     :raises SpecError: if there is no such folder, or no transform in it
     :raises DataQualityError: if sqlglot is needed, and not installed

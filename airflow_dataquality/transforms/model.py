@@ -17,7 +17,7 @@ from airflow_dataquality.lint import Finding
 from airflow_dataquality.model import Table
 
 COMMON = ("kind", "description", "owner", "inputs", "output", "checks", "anomalies", "monitor", "schedule", "tags",
-          "retries")  # fmt: skip
+          "retries", "enforce_inputs")  # fmt: skip
 """Keys of every header."""
 LOADING = ("fail_on", "ledger_schema", "lock_timeout", "exchange_timeout", "explain")
 _STAGED = (*LOADING, "exchange", "keep_staging", "staging_ttl", "keep_previous", "on_schema_change", "allow_empty",
@@ -31,9 +31,9 @@ OPTIONS: Mapping[str, Sequence[str]] = MappingProxyType(
                                 "on_definition_change", "max_parallel", "exchange", "keep_staging", "staging_ttl",
                                 "allow_empty", "allow_side_effects", "fail_on", "ledger_schema", "lock_timeout",
                                 "exchange_timeout"),
-        "sql": ("sql", "fail_on", "ledger_schema", "allow_empty"),
+        "sql": ("sql", "fail_on", "ledger_schema", "allow_empty", "exchange_timeout"),
         "python": ("function", *(name for name in _STAGED if name != "explain")),
-        "load": ("files", "format", "delimiter", "aws_conn_id", "iam_role", "copy_options",
+        "load": ("files", "format", "delimiter", "file_columns", "aws_conn_id", "iam_role", "copy_options",
                  *(name for name in _STAGED if name != "explain")),
         "no_op": ("wait", "state", "min_rows", "min_score", "max_age", "poke_interval", "timeout"),
     }
@@ -84,7 +84,7 @@ class Output:
 class Transform:
     """One transform.
 
-    :param name: ``pipeline.name``; the second is the name of its file
+    :param name: ``pipeline.name``; the latter is the name of its file
     :param kind: a word of :data:`KINDS`
     :param path: of the header
     :param inputs: the tables that it reads, as the header writes them
@@ -94,8 +94,12 @@ class Transform:
     :param checks: what the header has: rules, or a path relative to the header's folder
     :param anomalies: arguments of ``ZScoreAnomalyOperator``; None for no test of anomalies
     :param monitor: who is told when one of its checks fails, unless the check has a monitor of its own
-    :param schedule: the pipeline's, if it has one, or the header's
-    :param options: the keys of its kind
+    :param owner: the header's, or the pipeline's
+    :param schedule: the header's; :attr:`Pipeline.schedule` is the one that counts
+    :param tags: the pipeline's, and the header's
+    :param retries: the header's, or the pipeline's
+    :param enforce_inputs: what its SQL reads must be what ``inputs`` says; False for SQL that cannot be read
+    :param options: key of its kind → value, as far as the header has them
     """
 
     name: str
@@ -113,6 +117,7 @@ class Transform:
     schedule: Any = None
     tags: tuple[str, ...] = ()
     retries: int | None = None
+    enforce_inputs: bool = True
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def __hash__(self) -> int:

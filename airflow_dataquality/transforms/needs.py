@@ -119,6 +119,9 @@ def _files(given: Given) -> None:
         what = "no `files`" if files is None else f"files is {files!r}"
         hint = "write a path, a pattern or an address: s3://bucket/flights/{{ ds }}/"
         raise Misfit(what, hint=hint, path=("files",) if files is not None else ("kind",))
+    delimiter = given.options.get("delimiter")
+    if delimiter is not None and (not isinstance(delimiter, str) or len(delimiter) != 1 or delimiter in "'\"\\\r\n"):
+        raise Misfit(f"delimiter is {delimiter!r}", hint='write one character: ";"', path=("delimiter",))
     if form is not None and form not in FORMATS:
         hint = did_you_mean(str(form), FORMATS, label="Formats")
         raise Misfit(f"unknown format {form!r}", hint=hint, path=("format",))

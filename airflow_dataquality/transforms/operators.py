@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from airflow_dataquality.measures.grammar import measures_from
 from airflow_dataquality.model import Check
 from airflow_dataquality.monitor import monitor as read_monitor
 from airflow_dataquality.spec import checks_from
+from airflow_dataquality.transforms.files import inside
 from airflow_dataquality.transforms.graph import Project
 from airflow_dataquality.transforms.model import Transform
 from airflow_dataquality.transforms.needs import format_of
@@ -25,14 +27,22 @@ if TYPE_CHECKING:
 Made = tuple[Callable[..., Any], dict[str, Any]]
 
 
+class _Ruleset(tuple[Check, ...]):  # noqa: SLOT001 - a tuple has none
+    """Checks that were read before, with what asset events call them."""
+
+    ruleset: str | None = None
+
+
 def operator_of(
     transform: Transform, *, conn_id: str, project: Project | None = None, task_id: str | None = None, **overrides: Any
 ) -> BaseOperator:
-    """The operator that runs a transform. Nothing is connected to.
+    """The operator that runs a transform, for a DAG of your own. Nothing is connected to.
 
+    :param transform: of :func:`load`
     :param conn_id: connection to the warehouse
-    :param project: tells which partition of an input a function is given; without it a whole table
-    :param task_id: by default what the operator does: ``publish``, ``upsert``, ``run``, ``wait``
+    :param project: that it is of. A function (``python``) is given the partitions of its inputs, which are in their
+        headers; without the project, it is given whole tables
+    :param task_id: by default what the operator does: ``publish``, ``upsert``, ``load``, ``run``, ``wait``
     :param overrides: arguments of the operator, which take the place of those of the header
     :raises SpecError: for an argument that can never work
     """
@@ -72,15 +82,32 @@ def checks_of(transform: Transform) -> tuple[Check, ...]:
     """
     if transform.checks is None:
         return ()
-    root = transform.path.parent
     rules = transform.checks
     if isinstance(rules, list):
         rules = {"rules": rules}
-    checks = checks_from(rules, folders=[str(root), str(root.parent)])
+    checks = checks_from(rules, folders=folders_of_checks(transform))
     if transform.monitor is None:
         return checks
     monitor = read_monitor(transform.monitor, "monitor")
     return tuple(each if each.monitor is not None else replace(each, monitor=monitor) for each in checks)
+
+
+def root_of(transform: Transform) -> Path:
+    """The project's folder."""
+    return transform.path.parents[transform.pipeline.count(".") + 1]
+
+
+def folders_of_checks(transform: Transform) -> list[str]:
+    """Where the file of a transform's rules is looked for.
+
+    :raises SpecError: if its name leads out of the project
+    """
+    folders, found = [transform.path.parent, transform.path.parent.parent], transform.checks
+    if isinstance(found, str):
+        folders = [folder for folder in folders if inside(folder / found, root_of(transform))]
+    if not folders:
+        raise SpecError(f"checks: {found!r} leads out of the project", hint="move the file: checks/orders.yaml")
+    return [str(folder) for folder in folders]
 
 
 def _text(transform: Transform) -> str | None:
@@ -89,8 +116,11 @@ def _text(transform: Transform) -> str | None:
 
 
 def _common(transform: Transform) -> dict[str, Any]:
+    from airflow_dataquality.operators._common import ruleset_name
+
     assert transform.output is not None
-    checks = checks_of(transform)
+    checks = _Ruleset(checks_of(transform))
+    checks.ruleset = ruleset_name(transform.checks) or transform.name
     return {"table": transform.output.table, **({"checks": checks} if checks else {})}
 
 
@@ -179,7 +209,7 @@ def _python(transform: Transform, project: Project | None) -> Made:
 def _load(transform: Transform, _: Project | None) -> Made:
     from airflow_dataquality.transforms.tasks import LoadFilesOperator
 
-    arguments = {"folder": str(transform.path.parent), **_staged(transform)}
+    arguments = {"folder": str(transform.path.parent), "root": str(root_of(transform)), **_staged(transform)}
     return LoadFilesOperator, {**arguments, "format": arguments.get("format") or format_of(arguments["files"])}
 
 

@@ -23,10 +23,18 @@ class Misfit(SpecError):
         self.path, self.code = path, code
 
 
+def text_of(file: Path) -> str:
+    """The text of a file that was read before; empty if it has gone since."""
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return ""
+
+
 def in_yaml(file: Path, text: str, name: str | None, error: DataQualityError, path: Steps = ()) -> Finding:
     """The mistake, with the line and the column of its place in a file of YAML."""
     steps = (*path, *getattr(error, "path", ()))
-    line, column, written = place_of(text, steps)
+    line, column, written = place_of(text, steps) if text.strip() else (1, 1, "")
     code = getattr(error, "code", "header")
     return Finding(str(file), line, column, written, name, code, ERROR, error.message, error.hint)
 
@@ -53,10 +61,11 @@ def found_at(text: str, word: str) -> tuple[int, int]:
     return text.count("\n", 0, start) + 1, start - (text.rfind("\n", 0, start) + 1) + 1
 
 
-def unreadable(file: Path, name: str | None, error: SpecError) -> Finding:
+def unreadable(file: Path, name: str | None, error: SpecError | OSError) -> Finding:
     """A file that is no YAML, or no text."""
     cause: Any = error.__cause__
     mark = getattr(cause, "problem_mark", None)
     line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-    problem = getattr(cause, "problem", None) or str(cause or error.message)
-    return Finding(str(file), line, column, "", name, "yaml", ERROR, f"not valid YAML: {problem}", error.hint)
+    problem = getattr(cause, "problem", None) or str(cause or getattr(error, "message", error))
+    hint = getattr(error, "hint", "save it again, as UTF-8")
+    return Finding(str(file), line, column, "", name, "yaml", ERROR, f"not valid YAML: {problem}", hint)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -16,7 +16,7 @@ from airflow_dataquality.model import Table
 from airflow_dataquality.transforms.header import READERS, SETTINGS, kind_of, options_of
 from airflow_dataquality.transforms.model import COMMON, WITH_SQL, Pipeline, Settings, Transform
 from airflow_dataquality.transforms.needs import Given, complete
-from airflow_dataquality.transforms.places import Misfit, in_yaml, unreadable
+from airflow_dataquality.transforms.places import Misfit, in_yaml, text_of, unreadable
 
 SETTINGS_FILE = "pipeline.yaml"
 NO_TRANSFORMS = ("checks", "tests")
@@ -24,6 +24,8 @@ NO_TRANSFORMS = ("checks", "tests")
 _SUFFIXES = (".yaml", ".yml")
 _TABLE = re.compile(r"^(?:\s*|.*[{,]\s*)table:\s*['\"]?([\w.$]+)", re.MULTILINE)
 _NAME = re.compile(r"[^\W\d][\w-]*")
+_LONGEST = 200
+"""Characters of a pipeline's name: with a prefix, Airflow takes 250."""
 
 
 def pipelines_in(root: Path) -> list[Pipeline]:
@@ -33,7 +35,7 @@ def pipelines_in(root: Path) -> list[Pipeline]:
     """
     if not root.is_dir():
         raise SpecError(f"there is no folder {str(root)!r}", hint=f"looked at {root.absolute()}")
-    found = [_pipeline(folder, _name(root, folder), files) for folder, files in _folders(root)]
+    found = _distinct([_pipeline(folder, _name(root, folder), files) for folder, files in _folders(root)])
     if not found:
         hint = "a pipeline is a folder in it: transforms/flights/daily_flights.yaml, and daily_flights.sql beside it"
         raise SpecError(f"there are no transforms in {str(root)!r}", hint=hint)
@@ -41,11 +43,42 @@ def pipelines_in(root: Path) -> list[Pipeline]:
 
 
 def _folders(root: Path) -> Iterator[tuple[Path, list[str]]]:
-    for place, folders, files in os.walk(root):
+    for place, folders, files in os.walk(root, followlinks=True):
+        if any(above.samefile(place) for above in _above(root, Path(place))):
+            folders.clear()  # a link that leads back
+            continue
         folders[:] = sorted(each for each in folders if each not in NO_TRANSFORMS and each[0] not in "._")
         known = sorted(file for file in files if file[0] not in "._")
         if any(file.endswith((*_SUFFIXES, ".sql")) for file in known):
             yield Path(place), known
+
+
+def _above(root: Path, place: Path) -> Iterator[Path]:
+    while place != root:
+        place = place.parent
+        yield place
+
+
+def _distinct(found: list[Pipeline]) -> list[Pipeline]:
+    """Pipelines of which each has a name of its own: a folder ``a.b`` would be ``a/b`` again."""
+    by_name: dict[str, Pipeline] = {}
+    for each in found:
+        other = by_name.get(each.name)
+        if other is None:
+            by_name[each.name] = each
+            continue
+        message = f"the pipeline {each.name} is in two folders: {other.path} and {each.path}"
+        wrong = Finding(str(each.path), 1, 1, "", None, "name", ERROR, message, "rename one of them, without a dot")
+        by_name[each.name] = replace(other, mistakes=(*other.mistakes, wrong))
+    return list(by_name.values())
+
+
+def _odd(folder: Path, name: str) -> Iterator[Finding]:
+    """A folder's name that no DAG may have: https://airflow.apache.org/docs/apache-airflow/stable/core-concepts/dags.html."""
+    if not re.fullmatch(r"[\w.-]+", name) or len(name) > _LONGEST:
+        message = f"the folder {folder.name!r} is no name of a DAG"
+        hint = f"use letters, digits, - and _, up to {_LONGEST} of them"
+        yield Finding(str(folder), 1, 1, "", None, "name", ERROR, message, hint)
 
 
 def _name(root: Path, folder: Path) -> str:
@@ -57,10 +90,11 @@ def _pipeline(folder: Path, name: str, files: list[str]) -> Pipeline:
     if not name:
         return _stray(folder, [*headers, *(file for file in files if file.endswith(".sql"))])
     settings, mistakes = _settings(folder) if SETTINGS_FILE in files else (Settings(), [])
+    mistakes += _odd(folder, name)
     transforms: list[Transform] = []
     promised: set[Table] = set()
     for file in headers:
-        read = read_header(folder / file, name, settings, {*files})
+        read = _read(folder / file, name, settings, {*files})
         mistakes += read.mistakes
         if read.transform is not None:
             transforms.append(read.transform)
@@ -80,6 +114,9 @@ def _stray(folder: Path, files: Iterable[str]) -> Pipeline:
 
 def _orphans(folder: Path, pipeline: str, files: Iterable[str], headers: Iterable[str]) -> Iterator[Finding]:
     stems = [Path(file).stem for file in headers]
+    for stem in sorted({each for each in stems if stems.count(each) > 1}):
+        hint = f"keep one of {stem}.yaml and {stem}.yml"
+        yield Finding(str(folder / f"{stem}.yml"), 1, 1, "", f"{pipeline}.{stem}", "header", ERROR, "two headers", hint)
     for file in files:
         stem = Path(file).stem
         if file.endswith(".sql") and stem not in stems:
@@ -103,14 +140,14 @@ def _schedules(settings: Settings, transforms: Iterable[Transform]) -> Iterator[
                 "reads of other pipelines is waited for",
                 path=("schedule",), code="schedule",
             )  # fmt: skip
-            yield in_yaml(each.path, each.path.read_text(encoding="utf-8"), each.name, misfit)
+            yield in_yaml(each.path, text_of(each.path), each.name, misfit)
 
 
 def _settings(folder: Path) -> tuple[Settings, list[Finding]]:
     file = folder / SETTINGS_FILE
     try:
         text, data = _parsed(file)
-    except SpecError as error:
+    except (SpecError, OSError) as error:
         return Settings(), [unreadable(file, None, error)]
     header = _Header(file, text, None)
     for key in data:
@@ -127,6 +164,16 @@ class Read:
     transform: Transform | None = None
     mistakes: list[Finding] = field(default_factory=list)
     promised: set[Table] = field(default_factory=set)
+
+
+def _read(file: Path, pipeline: str, settings: Settings, beside: set[str]) -> Read:
+    """Read one header; whatever is wrong with it, the others are to be read."""
+    try:
+        return read_header(file, pipeline, settings, beside)
+    except Exception as error:  # noqa: BLE001 - a file that is gone, or no text; an anchor that names itself
+        what = f"it cannot be read: {' '.join(str(error).split()) or type(error).__name__}"
+        found = Finding(str(file), 1, 1, "", f"{pipeline}.{file.stem}", "yaml", ERROR, what, "save it again, as UTF-8")
+        return Read(None, [found], _promised(text_of(file)))
 
 
 def read_header(file: Path, pipeline: str, settings: Settings, beside: set[str]) -> Read:

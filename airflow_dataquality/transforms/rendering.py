@@ -51,6 +51,9 @@ def stand_in(text: str, names: Iterable[str] = ()) -> Rendered:
         return Rendered(simple, tuple(sorted(names_in - NAMES - set(names))))
     from jinja2 import TemplateError, meta
 
+    if included := re.search(r"\{%-?\s*(include|import|from|extends)\b", text):
+        hint = "write it into the text itself: each is read, run and tested alone"
+        raise SpecError(f"the template has `{included[1]}`, and no other file is looked for", hint=hint)
     try:
         found = meta.find_undeclared_variables(_environment().parse(text))
         sql = _environment().from_string(text).render(dated(_DAY))
@@ -144,12 +147,19 @@ class _Macros:
 @cache
 def _environment() -> Any:
     from jinja2 import Undefined
+    from jinja2.exceptions import SecurityError
     from jinja2.sandbox import SandboxedEnvironment
+    from jinja2.utils import missing
 
     class StandIn(Undefined):
         """What only a run knows: whatever is asked of it is one again."""
 
         unsafe_callable = alters_data = False  # as the sandbox asks
+
+        def __init__(self, hint: str | None = None, obj: Any = missing, name: Any = None, exc: Any = None) -> None:
+            if exc is not None and issubclass(exc, SecurityError):
+                raise exc(hint)  # what the sandbox keeps from templates, it keeps from them here, too
+            super().__init__(hint, obj, name)
 
         def __getattr__(self, name: str) -> Any:
             if name.startswith("__"):

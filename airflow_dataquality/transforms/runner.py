@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from airflow_dataquality.errors import ChecksFailed, DataQualityError, SpecError
 from airflow_dataquality.transforms.graph import Project
 from airflow_dataquality.transforms.model import WITH_SQL, Transform
 from airflow_dataquality.transforms.rendering import rendered, rendered_sql
-
-if TYPE_CHECKING:
-    from airflow_dataquality.demo.postgres import EmbeddedPostgres
 
 WAITING, RUNNING, DONE, FAILED, SKIPPED = "waiting", "running", "done", "failed", "skipped"
 SHOWN = 5
@@ -155,8 +149,13 @@ def executing(project: Project, conn_id: str, day: str) -> Execute:
     from airflow_dataquality.hooks.connections import connected
     from airflow_dataquality.transforms.running import run
 
-    with connected(conn_id, publishing=True):
-        pass
+    try:
+        with connected(conn_id, publishing=True):
+            pass
+    except DataQualityError as error:
+        address = f"AIRFLOW_CONN_{conn_id.upper()}=postgresql://user:password@host:5432/database"
+        hint = f"name a connection with --conn-id, or set {address}, or run --embedded"
+        raise DataQualityError(error.message, hint=hint) from error
     return lambda transform: run(transform, conn_id=conn_id, day=day, project=project)
 
 
@@ -166,11 +165,13 @@ class Planned:
 
     :param partition: column → value, for the day
     :param sql: for the day; None for kinds without SQL
+    :param files: for the day, of a ``load``
     """
 
     transform: Transform
     partition: Mapping[str, Any]
     sql: str | None
+    files: str | None = None
 
     @property
     def target(self) -> str:
@@ -189,6 +190,7 @@ class Planned:
             "table": None if table is None else str(table),
             "partition": dict(self.partition),
             "sql": self.sql,
+            "files": self.files,
         }
 
 
@@ -198,69 +200,14 @@ def planned(transform: Transform, day: str) -> Planned:
     :raises SpecError: if its SQL cannot be rendered
     """
     sql = rendered_sql(transform, day) if transform.kind in WITH_SQL and transform.sql is not None else None
-    return Planned(transform, partition_of(transform, day), sql)
+    files = rendered(transform.options["files"], day) if transform.kind == "load" else None
+    return Planned(transform, partition_of(transform, day), sql, files)
 
 
 def partition_of(transform: Transform, day: str) -> dict[str, Any]:
     """The partition that a transform makes on a day."""
     key = {} if transform.output is None else transform.output.partition
     return {column: rendered(value, day) if isinstance(value, str) else value for column, value in key.items()}
-
-
-@contextlib.contextmanager
-def embedded(conn_id: str, schemas: Iterable[str], seeds: Sequence[str] = ()) -> Iterator[EmbeddedPostgres]:
-    """A Postgres that lasts as long as the block, known to Airflow as this connection.
-
-    :param schemas: that it has from the beginning
-    :param seeds: files with SQL that is run first
-    :raises DataQualityError: if there are no binaries of Postgres, or a file cannot be run
-    """
-    try:
-        from airflow_dataquality.demo.postgres import EmbeddedPostgres, PostgresError
-    except ImportError as error:
-        raise DataQualityError(f"there is no embedded Postgres: {error}", hint=_DEMO) from error
-    texts = {file: _text(file) for file in seeds}
-    variable = f"AIRFLOW_CONN_{conn_id.upper()}"
-    before = os.environ.get(variable)
-    with contextlib.ExitStack() as stack:
-        try:
-            server = stack.enter_context(EmbeddedPostgres())
-        except PostgresError as error:
-            message, _, hint = str(error).partition("\nHint: ")
-            raise DataQualityError(message, hint=hint or _DEMO) from error
-        os.environ[variable] = server.uri()
-        try:
-            _furnish(conn_id, schemas, texts)
-            yield server
-        finally:
-            os.environ.pop(variable)
-            if before is not None:
-                os.environ[variable] = before
-
-
-_DEMO = "pip install 'airflow-provider-dataquality[demo]'"
-
-
-def _text(file: str) -> str:
-    try:
-        return Path(file).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SpecError(f"{file} cannot be read: {error}", hint="name a file with SQL: --seed") from error
-
-
-def _furnish(conn_id: str, schemas: Iterable[str], texts: Mapping[str, str]) -> None:
-    from airflow_dataquality.engine.said import database_error
-    from airflow_dataquality.hooks.connections import connected
-
-    with connected(conn_id, publishing=True) as session:
-        for schema in sorted({*schemas}):
-            for statement in session.dialect.create_schema(schema):
-                session.execute(statement)
-        for file, text in texts.items():
-            try:
-                session.execute(text)
-            except Exception as error:
-                raise database_error(f"{file} cannot be run", error, hint="mend the SQL in it") from error
 
 
 def schemas_of(transforms: Iterable[Transform]) -> set[str]:

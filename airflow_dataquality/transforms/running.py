@@ -20,13 +20,14 @@ def run(
 
     Data that others produce (``no_op``) are looked at once, and not waited for.
 
+    :param transform: of :func:`load`
     :param conn_id: an Airflow connection; one in the environment will do: ``AIRFLOW_CONN_WAREHOUSE``
     :param day: of the run: ``2013-01-01``
     :param project: as for :func:`operator_of`
     :param anomalies: look for anomalies, too, if the header asks for it
     :param overrides: arguments of the operator
-    :returns: what the operator returns, of a ``no_op`` an empty one; with ``anomalies``: what was found, if looked for
-    :raises DataQualityError: if it fails: as the operator's own error
+    :returns: what the operator returns, of a ``no_op`` an empty dict; ``anomalies``, if they were looked for
+    :raises DataQualityError: if it fails; :class:`ChecksFailed`, if checks block it
     """
     from airflow.providers.common.compat.sdk import AirflowException
 
@@ -42,8 +43,11 @@ def run(
         known = error.__cause__
         if isinstance(known, DataQualityError):
             raise known from None
-        hint = "load them, or leave it out of what is run" if transform.kind == "no_op" else None
-        raise DataQualityError(f"{transform}: {error}", hint=hint) from error
+        missing = getattr(operator, "waiting_for", ())
+        if transform.kind == "no_op" and missing:
+            hint = "load them, or leave it out of what is run"
+            raise DataQualityError(f"not there: {'; '.join(missing)}", hint=hint) from error
+        raise DataQualityError(f"{transform}: {error}") from error
     return outcome
 
 

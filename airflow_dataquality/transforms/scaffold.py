@@ -124,12 +124,21 @@ def _refuse(project: Project | None, wanted: Wanted, folder: Path) -> None:
         raise DataQualityError(f"already there: {twin}", hint=_ELSE)
 
 
+def _modelled(table: str) -> str:
+    """How the transform is called that models a table of others: not as one that makes a table of the same name.
+
+    >>> _modelled("raw.flights")
+    'raw_flights'
+    """
+    return re.sub(r"\W+", "_", table).strip("_")
+
+
 def _following(project: Project | None, wanted: Wanted, folder: Path) -> list[str]:
     """What to do next."""
     where = "" if str(folder) == "transforms" else f" --folder {folder}"
     unknown = [name for name in wanted.inputs if project is None or project.producer(name) is None]
     steps = [
-        f"Nobody makes {name}: say what it is with airflow dq start no_op {wanted.pipeline}.{name.rpartition('.')[2]}"
+        f"Nobody makes {name}: say what it is with airflow dq start no_op {wanted.pipeline}.{_modelled(name)}"
         f" --table {name}{where}"
         for name in unknown
     ]

@@ -195,6 +195,9 @@ def test_diff(tmp_path: Path, furnished: Warehouse, capsys: Capture) -> None:
     assert "added: ds=2013-01-01, carrier=ZZ" in changed.out
     assert "removed: ds=2013-01-01, carrier=AA" in changed.out
     assert "cancelled, ds=2013-01-01, carrier=UA: 1 -> 0" in changed.out
+    assert "analytics.daily/ds=2013-01-01 would change: 2 -> 2 rows\n" in changed.out
+    without = difference(capsys, "daily", "--samples", "0").out
+    assert "carrier=UA: 1 -> 0" not in without
     (told,) = difference(capsys, "daily", "--json").json["transforms"]
     columns = {column["name"]: column for column in told["columns"]}
     assert {name: column["state"] for name, column in columns.items()} == {
@@ -219,6 +222,7 @@ def test_diff_of_an_upsert_leaves_other_rows_alone(tmp_path: Path, furnished: Wa
     )
     (told,) = difference(capsys, "carriers", "--json").json["transforms"]
     assert told["keys"]["removed"] is None
+    assert "would change: 1 row upserted into 2\n" in difference(capsys, "carriers").out
     assert (told["keys"]["added"], told["keys"]["changed"]) == (0, 1)
 
 
@@ -266,7 +270,7 @@ def test_what_cannot_be_compared(tmp_path: Path, furnished: Warehouse, capsys: C
     root = written(tmp_path)
     found = done(capsys, "diff", "raw.flights", *DAY)
     assert found.code == 2
-    assert "its SQL does not yield the rows of its table" in found.err
+    assert found.err.startswith("Error: raw.flights is of kind load: it has no SQL\nHint: ")
     assert done(capsys, "run", *DAY).code == 0
     (root / "flights/daily.sql").write_text(FILES["flights/daily.sql"].replace("f.carrier,", "f.carrier || 1/0,", 1))
     before = tables(furnished)

@@ -120,7 +120,7 @@ def test_statements_are_one_transaction_that_its_checks_can_stop(rows: Rows, fol
         run(project.transform("busiest"), conn_id="warehouse", day="2013-01-01", checks=never, sql=sql)
     assert rows("SELECT origin FROM analytics.busiest") == [("EWR",)]
     assert rows("SELECT status FROM dataquality.check_result WHERE check_name = 'never'") == [("fail",)]
-    with pytest.raises(TableError, match="statement 2 failed"):
+    with pytest.raises(TableError, match="statement 2 of 2"):
         run(project.transform("busiest"), conn_id="warehouse", day="2013-01-01",
             sql="DELETE FROM analytics.busiest; SELECT 1/0")  # fmt: skip
     assert rows("SELECT origin FROM analytics.busiest") == [("EWR",)]

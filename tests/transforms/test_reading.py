@@ -75,7 +75,7 @@ def test_sqlglot_that_is_not_installed(tmp_path: Path, monkeypatch: pytest.Monke
     import sys
 
     monkeypatch.setitem(sys.modules, "sqlglot", None)
-    with pytest.raises(Exception, match=r"pip install 'airflow-provider-dataquality\[sqlglot\]'"):
+    with pytest.raises(Exception, match=r"pip install 'airflow-provider-dataquality\[transforms\]'"):
         load(written(tmp_path), cache=False)
 
 
