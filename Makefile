@@ -28,13 +28,16 @@ demo: $(STAMP)  ## Publish ten days of flights through Airflow into Postgres, bl
 ui: $(STAMP)  ## Start Airflow with the data quality pages on the same flights, until Ctrl-C
 	@$(BIN)/python -m airflow_dataquality.demo.ui $(UI_ARGS)
 
-# Side by side, but for those that start processes of their own and kill them.
+# Side by side, but for those that measure time or start a whole Airflow. Both workers begin with a half of the tests,
+# so that what the tests of a module share is made once.
+ALONE := $(addprefix tests/,$(addprefix reliability/test_,celery.py readers.py summary_kill.py triggerer.py) ui/live)
+
 test: $(STAMP)  ## Run the tests, or with PYTEST_ARGS those
 ifdef PYTEST_ARGS
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 else
-	$(BIN)/python -m pytest -n 2 --ignore=tests/reliability --ignore=tests/ui/live
-	$(BIN)/python -m pytest tests/reliability tests/ui/live
+	$(BIN)/python -m pytest -n 2 --dist worksteal $(addprefix --ignore=,$(ALONE))
+	$(BIN)/python -m pytest $(ALONE)
 endif
 
 pictures: $(STAMP)  ## Take the pictures of the pages anew for the documentation

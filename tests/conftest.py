@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import json
 import os
 import re
+import shutil
 import sqlite3
 import tempfile
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +21,20 @@ from hypothesis import settings
 from support import Database, Warehouse
 
 EXAMPLE_DAGS = Path(__file__).parent.parent / "example_dags"
+
+# Temporary files are kept in memory where there is room: a database for each test is three hundred files, which cost
+# a disk ten times as much. Programs may be among them.
+_MEMORY, _ROOM = Path("/dev/shm"), 2 * 2**30  # noqa: S108 - a default of tempfile's is shared, too
+
+
+def _has_room(folder: Path) -> bool:
+    if not os.access(folder, os.W_OK):
+        return False
+    return shutil.disk_usage(folder).free > _ROOM and not os.statvfs(folder).f_flag & os.ST_NOEXEC
+
+
+if "TMPDIR" not in os.environ and _has_room(_MEMORY):
+    os.environ["TMPDIR"], tempfile.tempdir = str(_MEMORY), None
 
 # Airflow reads its configuration when it is first imported, which importing a test module may do.
 _AIRFLOW_HOME = tempfile.TemporaryDirectory(prefix="dataquality-airflow-")
@@ -149,7 +165,7 @@ def redshift(
 ) -> Iterator[RedshiftWarehouse]:
     """An empty database, known to Airflow as ``redshift``: of the double, or of a cluster (see redshift_live)."""
     import redshift_live
-    from redshift_double import RedshiftWarehouse
+    from redshift_double import APPLICATION, RedshiftWarehouse
 
     if redshift_live.CONNECTION in os.environ:
         with redshift_live.empty_database(monkeypatch) as live:
@@ -170,10 +186,35 @@ def redshift(
         "schema": database,
         "login": address["user"],
         "password": address["password"],
-        "extra": {"ssl": False},
+        "extra": {"ssl": False, "application_name": APPLICATION},
     }
     monkeypatch.setenv("AIRFLOW_CONN_REDSHIFT", json.dumps(connection))
     yield warehouse
     shown = re.compile(rf"access_key|secret|session_token|{_redshift_double.password}", re.IGNORECASE)
     assert not [sql for sql in _redshift_double.statements if shown.search(sql)]
     _redshift_double.drop_database(database)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, Any, Any]:
+    """Keep Python's garbage collector from what is imported, Airflow: to look at all of that takes most of a second."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.collect()
+        gc.freeze()
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Print at how many statements the reliability tests killed processes."""
+    reports = terminalreporter.getreports("passed")
+    loads = [value for report in reports for name, value in report.user_properties if name == "killed"]
+    if loads:
+        points = sum(load["points"] for load in loads)
+        statements = len({statement for load in loads for statement in load["statements"]})
+        terminalreporter.section("kill matrix")
+        terminalreporter.line(
+            f"{len(loads)} loads, killed at {points} points before and after sending {statements} distinct statements"
+        )

@@ -26,11 +26,18 @@ class LedgerSql(Names):
         "time": "TIMESTAMP",
     }
     now = "CURRENT_TIMESTAMP"
+    ask_moment: str | None = None
+    """A query for this moment, where ``now`` does not go on within a transaction."""
+
     ledger_indexes = False
     """Whether indexes help its readers; a column store has none."""
 
     measured_together = ("measured_at, metric, value", "")
     """Columns and tail of the query for what was measured: one row for each number, or for each run."""
+
+    def moment(self, text: str) -> datetime:
+        """What ``ask_moment`` answered."""
+        return datetime.fromisoformat(text)
 
     def ledger_table(self, schema: str, name: str) -> Table:
         """Where a table of the ledger is."""

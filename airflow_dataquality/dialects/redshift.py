@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from airflow_dataquality.dialects.base import Dialect
@@ -17,6 +18,8 @@ from airflow_dataquality.model import Column
 
 # https://docs.aws.amazon.com/redshift/latest/dg/r_SVV_TABLE_INFO.html: tables without rows are not in it.
 _HEALTH = 'SELECT {column} FROM svv_table_info WHERE "schema" = {schema} AND "table" = {name}'
+
+_MONTHS = "JanFebMarAprMayJunJulAugSepOctNovDec"
 
 
 class Redshift(WindowedBoardSql, RedshiftSummarySql, RedshiftUpsertSql, RedshiftWaitingSql, StagingSql, Postgres):
@@ -62,6 +65,8 @@ class Redshift(WindowedBoardSql, RedshiftSummarySql, RedshiftUpsertSql, Redshift
     # GETDATE is the second of the statement, SYSDATE the microsecond in which its transaction began: so what follows
     # within a second stays in order. https://docs.aws.amazon.com/redshift/latest/dg/r_SYSDATE.html
     now = "GREATEST(GETDATE(), SYSDATE)"
+    # That of the statement, to the microsecond: https://docs.aws.amazon.com/redshift/latest/dg/r_TIMEOFDAY_function.html
+    ask_moment = "SELECT TIMEOFDAY()"
     ledger_indexes = False
     # LISTAGG ends at 65,535 bytes: https://docs.aws.amazon.com/redshift/latest/dg/r_LISTAGG.html
     measured_together = Dialect.measured_together
@@ -93,6 +98,11 @@ class Redshift(WindowedBoardSql, RedshiftSummarySql, RedshiftUpsertSql, Redshift
         https://docs.aws.amazon.com/redshift/latest/dg/cm_chap_ConfigurationRef.html
         """
         return self.patience(seconds)
+
+    def moment(self, text: str) -> datetime:
+        """Of ``Thu Sep 19 22:53:50.333525 2013 UTC``, in the session's time zone, as GETDATE and what is stored."""
+        _, month, day, time, year, *_ = text.split()
+        return datetime.fromisoformat(f"{year}-{_MONTHS.index(month) // 3 + 1:02d}-{int(day):02d} {time}")
 
     def lock_ledger(self, schema: str) -> Sequence[str]:
         """Nothing: whoever creates a table second waits, and is told that it exists."""

@@ -158,14 +158,15 @@ class Ledger:
 
         :param state: what became of the rows: ``published``, ``rejected`` or ``observed``
         """
-        self._append("metric", metrics_of(run, partition, measurements, state))
+        self.record_past(run, {partition: measurements}, state=state)
 
     def record_past(
         self, run: Run, measured: Mapping[Partition, Mapping[Metric, Measurement]], *, state: str = "observed"
     ) -> None:
         """Append what was measured on many partitions: by default those that were there already."""
         rows = [row for partition, found in measured.items() for row in metrics_of(run, partition, found, state)]
-        self._append("metric", rows)
+        when = self._moment("measured_at") if state == "published" and rows else {}
+        self._append("metric", [{**row, **when} for row in rows])
 
     def record_incident(self, partition: Partition, metric: str | None, note: str | None) -> None:
         """Append that what was measured is not history: of all metrics, or of one."""
@@ -217,14 +218,22 @@ class Ledger:
 
         :param published: what its checks found, and ``rows``, ``definition`` and ``built_on``
         """
-        task = task_of(run)
+        task, when = task_of(run), self._moment("published_at")
         self._append(
             "publication",
             [
-                {**where_of(run, partition), "mode": mode, **of, **counts_of(summary), **task}
+                {**where_of(run, partition), "mode": mode, **of, **counts_of(summary), **task, **when}
                 for partition, (summary, of) in published.items()
             ],
         )
+
+    def _moment(self, column: str) -> dict[str, datetime]:
+        """This moment, where the database's clock stands still in a transaction.
+
+        Of two publications, each under the table's lock, the one that began first may be the second.
+        """
+        ask = self.dialect.ask_moment
+        return {} if ask is None else {column: self.dialect.moment(self.session.query(ask)[0][0])}
 
     def publications(self, table: Table) -> dict[str, dict[str, Any]]:
         """What was last published of each of a table's partitions, by its JSON, since the table was last created.
@@ -278,7 +287,8 @@ class Ledger:
         if not rows:
             return
         columns = list(rows[0])
-        *_, clock = TABLES[name]
+        *_, last = TABLES[name]
+        clock = None if last in columns else last
         for start in range(0, len(rows), BATCH):
             values = [list(row.values()) for row in rows[start : start + BATCH]]
             self.session.execute(self.dialect.insert(self.table(name), columns, values, clock=clock))

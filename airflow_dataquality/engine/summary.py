@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -19,6 +20,8 @@ from airflow_dataquality.errors import DataQualityError, PartitionError, TableEr
 from airflow_dataquality.model import Check, FailOn, Partition, Table
 from airflow_dataquality.plans import summary as plans
 from airflow_dataquality.plans.summary import Definition
+
+log = logging.getLogger(__name__)
 
 ON_GAP = ("fail", "catch_up", "rebuild")
 ON_DEFINITION_CHANGE = ("fail", "rebuild")
@@ -184,14 +187,18 @@ class Summarizing:
         return plans.step(self.sql, self.load.definition, previous, facts, self.value(name), self.types, shard=shard)
 
     def confirm(self, name: str) -> None:
-        """Make sure that a published partition is as it was published.
+        """Make sure that a published partition is as it was published, last; look again if that was just now.
 
         :raises TableError: if rows were added or taken away since
         """
         partition = Partition(self.target.table, ((self.load.column, name),))
-        rows = int(self.session.query(self.sql.count_rows(self.target.table, self.sql.rows_of(partition)))[0][0])
-        if rows != (published := self.chain.links[name].rows):
+        count = self.sql.count_rows(self.target.table, self.sql.rows_of(partition))
+        while (rows := int(self.session.query(count)[0][0])) != (published := self.chain.links[name]).rows:
+            self.chain = self.look()
+            if name in self.chain.links and self.chain.links[name].run_uid != published.run_uid:
+                log.info("%s was replaced meanwhile", partition)
+                continue
             raise TableError(
-                f"{partition} has {rows:,} rows, and {published:,} were published: something else changed it",
+                f"{partition} has {rows:,} rows, and {published.rows:,} were published: something else changed it",
                 hint=f"run {name} again, which builds it anew",
             )

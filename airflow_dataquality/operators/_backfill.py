@@ -17,8 +17,8 @@ from airflow_dataquality.grammar import one_of, seconds
 from airflow_dataquality.hooks.session import DbApiSession
 from airflow_dataquality.model import Check, FailOn, Table
 from airflow_dataquality.operators import _common as common
-from airflow_dataquality.operators._lineage import Reads, TellsLineage
-from airflow_dataquality.operators._metrics import Emitting
+from airflow_dataquality.operators._lineage import Reads
+from airflow_dataquality.operators._publishing import Publishing
 from airflow_dataquality.operators._template import SqlTemplate
 from airflow_dataquality.plans.backfill import ORDERS, Chunk, chunks, identity
 from airflow_dataquality.spec import checks_from
@@ -31,7 +31,7 @@ DAYS = 7
 MODES_OF_RANGES = ("auto", "create", "overwrite")
 
 
-class BackfillTask(TellsLineage, Emitting):
+class BackfillTask(Publishing):
     """A task that does a backfill, or a part of it. Its arguments are those of :class:`ParallelBackfillOperator`."""
 
     template_fields: Sequence[str] = ("conn_id", "table", "start", "end", "database", "hook_params")

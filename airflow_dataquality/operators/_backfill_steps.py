@@ -186,12 +186,7 @@ class _Step(_Base):
         job = self._begun(at, context, self.work["backfill"])
         held.take(at.session, job)
         outcome = reveal(at, *examine(at, job))
-        self._report.loaded(outcome)
-        self._keep(outcome.summary, outcome.table, outcome.as_dict())
-        common.attach_to_outlets(
-            context, outcome.as_dict(), ruleset=common.ruleset_name(self.checks), published=common.published_by(outcome)
-        )
-        return outcome.as_dict()
+        return self._tell(context, outcome)
 
 
 class BackfillStep(_Step, ParallelBackfillOperator):

@@ -116,9 +116,4 @@ class ExchangeBackfill(CompareBackfill):
     def step(self, at: Connected, context: Context) -> Mapping[str, Any]:
         job = begin(at, self.spec(at, context), common.run_identity(context), generation=self.plan[0]["backfill"])
         outcome = reveal(at, *examine(at, job))
-        self._report.loaded(outcome)
-        self._keep(outcome.summary, outcome.table, outcome.as_dict())
-        common.attach_to_outlets(
-            context, outcome.as_dict(), ruleset=common.ruleset_name(self.checks), published=common.published_by(outcome)
-        )
-        return outcome.as_dict()
+        return self._tell(context, outcome)

@@ -11,15 +11,16 @@ from airflow.providers.common.compat.sdk import XComArg
 
 from airflow_dataquality.engine.settings import Settings
 from airflow_dataquality.engine.source import Source
-from airflow_dataquality.errors import ChecksFailed, DataQualityError
+from airflow_dataquality.errors import DataQualityError
 from airflow_dataquality.grammar import one_of, seconds
 from airflow_dataquality.hooks.session import DbApiSession
 from airflow_dataquality.model import Check, FailOn, Table
 from airflow_dataquality.operators import _common as common
 from airflow_dataquality.operators import _source as sources
-from airflow_dataquality.operators._lineage import Reads, TellsLineage
-from airflow_dataquality.operators._metrics import Emitting, emits
+from airflow_dataquality.operators._lineage import Reads
 from airflow_dataquality.operators._metrics import Outcome as Measured
+from airflow_dataquality.operators._metrics import emits
+from airflow_dataquality.operators._publishing import Publishing
 from airflow_dataquality.spec import checks_from
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class Outcome(Measured, Protocol):
         """The outcome as JSON."""
 
 
-class LoadOperator(TellsLineage, Emitting):
+class LoadOperator(Publishing):
     """An operator that stages rows, checks them, and brings them into a table."""
 
     template_ext: Sequence[str] = (".sql",)
@@ -123,16 +124,8 @@ class LoadOperator(TellsLineage, Emitting):
         try:
             outcome = self._load(context)
         except DataQualityError as error:
-            if isinstance(error, ChecksFailed) and error.summary is not None:
-                self._keep(error.summary, Table.parse(self.table), error.outcome)
-            common.fail(self, error)
-        self._report.loaded(outcome)
-        summary = outcome.as_dict()
-        self._keep(outcome.summary, outcome.table, summary)
-        common.attach_to_outlets(
-            context, summary, ruleset=common.ruleset_name(self.checks), published=common.published_by(outcome)
-        )
-        return summary
+            self._fail(error, self.table)
+        return self._tell(context, outcome)
 
     def lineage_reads(self) -> Sequence[Reads]:
         """What OpenLineage is told of as inputs."""

@@ -15,15 +15,16 @@ from airflow_dataquality.engine.summarize import summarize
 from airflow_dataquality.engine.summary import ON_DEFINITION_CHANGE, ON_GAP, SummaryLoad
 from airflow_dataquality.engine.timeline import UNITS, grain_of, moment
 from airflow_dataquality.engine.work import Workforce
-from airflow_dataquality.errors import ChecksFailed, DataQualityError, SpecError, did_you_mean
+from airflow_dataquality.errors import DataQualityError, SpecError, did_you_mean
 from airflow_dataquality.grammar import one_of, seconds
 from airflow_dataquality.hooks.session import DbApiSession, open_exchange
 from airflow_dataquality.measures import Measure
 from airflow_dataquality.model import FailOn, Table
 from airflow_dataquality.operators import _common as common
 from airflow_dataquality.operators._facts import SqlFacts, TableFacts
-from airflow_dataquality.operators._lineage import Reads, TellsLineage
-from airflow_dataquality.operators._metrics import Emitting, emits
+from airflow_dataquality.operators._lineage import Reads
+from airflow_dataquality.operators._metrics import emits
+from airflow_dataquality.operators._publishing import Publishing
 from airflow_dataquality.operators._source import names
 from airflow_dataquality.operators._template import SqlTemplate
 from airflow_dataquality.plans.summary import Definition
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
 
-class IncrementalSummaryOperator(TellsLineage, Emitting):
+class IncrementalSummaryOperator(Publishing):
     """Publish a partition of a summary: yesterday's summary, merged with today's facts.
 
     A summary has a row for each subject, in each partition: all that is known of it up to then. So one partition
@@ -232,16 +233,8 @@ class IncrementalSummaryOperator(TellsLineage, Emitting):
         try:
             outcome = self._run(context)
         except DataQualityError as error:
-            if isinstance(error, ChecksFailed) and error.summary is not None:
-                self._keep(error.summary, Table.parse(self.summary), error.outcome)
-            common.fail(self, error)
-        found: dict[str, Any] = outcome.as_dict()
-        self._report.loaded(outcome)
-        self._keep(outcome.summary, outcome.table, found)
-        common.attach_to_outlets(
-            context, found, ruleset=common.ruleset_name(self.checks), published=common.published_by(outcome)
-        )
-        return found
+            self._fail(error, self.summary)
+        return self._tell(context, outcome)
 
     def _run(self, context: Context) -> Any:
         load, hook = self.load(context), self.get_db_hook()

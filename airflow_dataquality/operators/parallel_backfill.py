@@ -15,9 +15,8 @@ from airflow_dataquality.engine.forecast import Plan, plan_of
 from airflow_dataquality.engine.parallel import Pool
 from airflow_dataquality.engine.reveal import Outcome
 from airflow_dataquality.engine.work import Workforce, backfill
-from airflow_dataquality.errors import ChecksFailed, DataQualityError, SpecError
+from airflow_dataquality.errors import DataQualityError, SpecError
 from airflow_dataquality.hooks.session import DbApiSession, open_exchange
-from airflow_dataquality.model import Table
 from airflow_dataquality.operators import _common as common
 from airflow_dataquality.operators._backfill import BackfillTask
 from airflow_dataquality.operators._backfill_tasks import CompareBackfill, ExchangeBackfill, PlanBackfill, StageChunk
@@ -153,17 +152,10 @@ class ParallelBackfillOperator(BackfillTask):
         try:
             outcome = self._run(context)
         except DataQualityError as error:
-            if isinstance(error, ChecksFailed) and error.summary is not None:
-                self._keep(error.summary, Table.parse(self.table), error.outcome)
-            common.fail(self, error)
+            self._fail(error, self.table)
         if isinstance(outcome, Plan):
             return outcome.as_dict()
-        self._report.loaded(outcome)
-        self._keep(outcome.summary, outcome.table, outcome.as_dict())
-        common.attach_to_outlets(
-            context, outcome.as_dict(), ruleset=common.ruleset_name(self.checks), published=common.published_by(outcome)
-        )
-        return outcome.as_dict()
+        return self._tell(context, outcome)
 
     def _run(self, context: Context) -> Plan | Outcome:
         hook = self.get_db_hook()

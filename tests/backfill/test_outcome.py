@@ -128,7 +128,7 @@ def test_progress_is_told(lab: Lab, caplog: pytest.LogCaptureFixture) -> None:
     lines = [text for text in caplog.messages if " chunks, " in text]
     assert len(lines) == 4
     assert re.fullmatch(
-        r"4 of 4 chunks, 30 rows, [\d,]+ rows/s, about 0 s left: staged 2013-01-.* \([79] rows\)", lines[-1]
+        r"4 of 4 chunks, 30 rows, [\d,]+ rows/s, about 0 s left: staged 2013-01-.* \([39] rows\)", lines[-1]
     )
 
 

@@ -48,8 +48,10 @@ LOCK TABLE "w"."t";
 SET LOCAL statement_timeout TO DEFAULT;
 DELETE FROM "w"."t" WHERE "ds" = '2013-02-01';
 INSERT INTO "w"."t" ("ds", "id", "name") SELECT "ds", "id", "name" FROM "w"."t__dq_stage_#";
-INSERT INTO "dataquality"."metric" ("run_uid", "table_schema", "table_name", "partition", "column_name", "metric", "value", "state", "measured_at") VALUES ('#', 'w', 't', '{"ds": "2013-02-01"}', NULL, 'row_count', 1.0, 'published', GREATEST(GETDATE(), SYSDATE)), ('#', 'w', 't', '{"ds": "2013-02-01"}', 'name', 'null_count(name)', 0.0, 'published', GREATEST(GETDATE(), SYSDATE));
-INSERT INTO "dataquality"."publication" ("run_uid", "table_schema", "table_name", "partition", "mode", "rows", "previous_version", "score", "passed", "warned", "failed", "errored", "skipped", "dag_id", "task_id", "run_id", "map_index", "try_number", "published_at") VALUES ('#', 'w', 't', '{"ds": "2013-02-01"}', 'overwrite', 1, NULL, 1.0, 1, 0, 0, 0, 0, NULL, NULL, NULL, NULL, NULL, GREATEST(GETDATE(), SYSDATE));
+SELECT TIMEOFDAY();
+INSERT INTO "dataquality"."metric" ("run_uid", "table_schema", "table_name", "partition", "column_name", "metric", "value", "state", "measured_at") VALUES ('#', 'w', 't', '{"ds": "2013-02-01"}', NULL, 'row_count', 1.0, 'published', '#'), ('#', 'w', 't', '{"ds": "2013-02-01"}', 'name', 'null_count(name)', 0.0, 'published', '#');
+SELECT TIMEOFDAY();
+INSERT INTO "dataquality"."publication" ("run_uid", "table_schema", "table_name", "partition", "mode", "rows", "previous_version", "score", "passed", "warned", "failed", "errored", "skipped", "dag_id", "task_id", "run_id", "map_index", "try_number", "published_at") VALUES ('#', 'w', 't', '{"ds": "2013-02-01"}', 'overwrite', 1, NULL, 1.0, 1, 0, 0, 0, 0, NULL, NULL, NULL, NULL, NULL, '#');
 COMMIT;
 ANALYZE "w"."t";
 

@@ -275,6 +275,23 @@ def test_two_partitions_at_once_are_both_published(lab: Lab) -> None:
     assert lab.orders() == [(3, "2024-01-01", 3), BOTH[1]]
 
 
+def test_whoever_waited_for_the_lock_published_later(lab: Lab) -> None:
+    """Within a second, in which Redshift's clock tells only when a transaction began."""
+    publish("public.orders", NEW)  # what is made once: the ledger, the table
+    lab.double.clear()
+    lab.double.inject("slow", when="^LOCK TABLE", seconds=0.7)
+    time.sleep(1 - time.time() % 1)
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(publish, "public.orders", ROWS.format(10, 3), exchange="overwrite")
+        while not any(sql.startswith("LOCK TABLE") for sql in lab.double.statements):
+            time.sleep(0.005)
+        second = publish("public.orders", ROWS.format(20, 4), exchange="overwrite")
+        last = first.result()
+    rows = lab.eyes.execute("SELECT run_uid FROM dataquality.publication ORDER BY published_at").fetchall()
+    assert [uid for (uid,) in rows[1:]] == [second["run_uid"], last["run_uid"]]
+    assert [row[0] for row in lab.orders() or ()] == [10, 11]
+
+
 def test_the_first_two_publications_of_all_make_one_ledger(lab: Lab) -> None:
     side_by_side(*(lambda n=n: publish(f"public.t{n}", f"SELECT {n} AS a") for n in (1, 2)))
     assert lab.publications() == 2

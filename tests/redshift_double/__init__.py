@@ -10,7 +10,10 @@ import redshift_connector
 
 from redshift_double.server import SUPERUSER, USER, RedshiftDouble
 
-__all__ = ["SUPERUSER", "USER", "RedshiftDouble", "RedshiftWarehouse"]
+__all__ = ["APPLICATION", "SUPERUSER", "USER", "RedshiftDouble", "RedshiftWarehouse"]
+
+APPLICATION = "tests"
+"""What connects. Unless it is told, the driver searches the sources of all its callers, for 50 ms a connection."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,7 @@ class RedshiftWarehouse:
             user=user or USER,
             password=self.double.password if password is None else password,
             ssl=False,
+            application_name=APPLICATION,
         )
         connection.autocommit = autocommit
         return connection

@@ -57,6 +57,7 @@ class Session:
         self.backend: Backend
         self.database = self.user = ""
         self._prepared: dict[str, Prepared] = {}
+        self._unsent: list[bytes] = []
         # enable_case_sensitive_identifier: now, at the transaction's end, and if it is rolled back
         self._case = [False, False, False]
 
@@ -71,6 +72,7 @@ class Session:
             settings = {"default_transaction_isolation": isolation, "TimeZone": self.double.time_zone}
             self.backend = await log_in(self.double.postgres.port, given, settings, self.reader, self.writer)
             self._ready()
+            await self._flush()
             while await self._batch():
                 pass
         except Disconnected:
@@ -78,7 +80,7 @@ class Session:
         except PostgresRefusedError as refused:
             self._send(b"E", refused.body)
             with contextlib.suppress(ConnectionError):
-                await self.writer.drain()
+                await self._flush()
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         finally:
@@ -89,7 +91,13 @@ class Session:
     # Messages --------------------------------------------------------------------------------------------------------
 
     def _send(self, kind: bytes, body: bytes = b"") -> None:
-        self.writer.write(frame(kind, body))
+        self._unsent.append(frame(kind, body))
+
+    async def _flush(self) -> None:
+        """Send what is to be sent, at once: a packet for each message would wake the client for each."""
+        self.writer.write(b"".join(self._unsent))
+        self._unsent.clear()
+        await self.writer.drain()
 
     def _ready(self) -> None:
         self._send(b"Z", self.backend.status)
@@ -110,7 +118,7 @@ class Session:
             if kind != b"H":  # redshift_connector sends Flush after each message, and Sync before it waits
                 batch.append((kind, body))
         self._ready()
-        await self.writer.drain()
+        await self._flush()
         return True
 
     async def _extended(self, batch: list[Frame]) -> None:
@@ -135,7 +143,7 @@ class Session:
             else:
                 self._send_error(refused.body)
             if refused.fields.get("S") == "FATAL":
-                await self.writer.drain()
+                await self._flush()
                 raise Disconnected from refused
         except Exception as error:  # noqa: BLE001 - a mistake of the double shall be read where the statement is
             await self._fail("XX000", f"the double failed: {type(error).__name__}: {error}")
@@ -316,7 +324,7 @@ class Session:
 
     def _send_simple(self, kind: bytes, body: bytes = b"") -> None:
         if kind not in b"12nt":
-            self.writer.write(frame(kind, body))
+            self._unsent.append(frame(kind, body))
 
 
 def judged_commit(sql: str) -> bool:

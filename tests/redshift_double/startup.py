@@ -67,10 +67,7 @@ async def log_in(
     kind, password = await read_frame(reader)
     assert kind == b"p"
     backend = await Backend.connect(port, startup, password.rstrip(b"\0").decode())
-    writer.write(frame(b"R", _AUTHENTICATED))
-    for kind, body in backend.greeting:
-        if not (kind == b"S" and body.startswith(b"server_version\0")):
-            writer.write(frame(kind, body))
-    for key, value in _ANNOUNCED.items():
-        writer.write(frame(b"S", text(key, value)))
+    said = [each for each in backend.greeting if not (each[0] == b"S" and each[1].startswith(b"server_version\0"))]
+    announced = [(b"S", text(key, value)) for key, value in _ANNOUNCED.items()]
+    writer.write(b"".join(frame(*each) for each in [(b"R", _AUTHENTICATED), *said, *announced]))
     return backend

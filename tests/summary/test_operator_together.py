@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
 import pytest
 from summary.lab import DAYS, Lab
 
 from support import on
 
-pytestmark = on("postgres", "redshift")
+if TYPE_CHECKING:
+    from redshift_double import RedshiftWarehouse
+
+everywhere = on("postgres", "redshift")
 
 
 def at_once(lab: Lab, *days: str) -> None:
@@ -18,6 +23,7 @@ def at_once(lab: Lab, *days: str) -> None:
             run.result()
 
 
+@everywhere
 @pytest.mark.parametrize("published", [0, 2])
 def test_the_same_partition_twice(lab: Lab, published: int) -> None:
     lab.publish(*DAYS[:published])
@@ -26,6 +32,7 @@ def test_the_same_partition_twice(lab: Lab, published: int) -> None:
     assert lab.beside() == []
 
 
+@everywhere
 def test_a_day_and_the_one_before(lab: Lab) -> None:
     lab.publish(*DAYS[:3])
     for _ in range(3):
@@ -35,7 +42,24 @@ def test_a_day_and_the_one_before(lab: Lab) -> None:
     assert lab.beside() == []
 
 
+@everywhere
 def test_the_first_days(lab: Lab) -> None:
     """None is the first: each is made of all facts, or continues what is published by then."""
     at_once(lab, *DAYS[2:5])
     assert lab.right(*DAYS[2:5])
+
+
+@on("redshift")  # the double holds a statement back
+def test_the_day_before_is_replaced_between_two_looks_at_it(lab: Lab, redshift: RedshiftWarehouse) -> None:
+    """Its rows are counted after the ledger was read."""
+    lab.publish(*DAYS[:2])
+    lab.fill([(DAYS[1], "late", 1, 1, "JFK")])
+    redshift.double.clear()
+    redshift.double.inject("slow", when="^SELECT COUNT", seconds=1.5)
+    with ThreadPoolExecutor(1) as threads:
+        run = threads.submit(lab.publish, DAYS[2])
+        while not any(sql.startswith("SELECT COUNT") for sql in redshift.double.statements):
+            time.sleep(0.005)
+        lab.operator(DAYS[1]).execute({})
+        run.result()
+    assert lab.right(*DAYS[:3])
