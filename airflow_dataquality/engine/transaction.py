@@ -63,6 +63,15 @@ class Outcome:
     summary: Summary = field(default_factory=lambda: Summary(()))
 
     @property
+    def table(self) -> Table | None:
+        return None if self.partition is None else self.partition.table
+
+    @property
+    def changed(self) -> Sequence[Partition]:
+        """What was published."""
+        return () if self.partition is None else (self.partition,)
+
+    @property
     def numbers(self) -> dict[str, float]:
         """What became of how many rows, as the catalogue of metrics names it."""
         return {} if self.rows is None else {"rows.published": self.rows}
@@ -70,7 +79,7 @@ class Outcome:
     def as_dict(self) -> dict[str, Any]:
         """The outcome as JSON."""
         return {
-            "table": None if self.partition is None else str(self.partition.table),
+            "table": None if self.table is None else str(self.table),
             "partition": {} if self.partition is None else self.partition.as_dict,
             "rows": self.rows,
             "statements": list(self.counts),

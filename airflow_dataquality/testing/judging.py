@@ -8,7 +8,7 @@ from typing import Any
 from airflow_dataquality.engine.judge import judge, resolve
 from airflow_dataquality.engine.measure import measure
 from airflow_dataquality.errors import SpecError
-from airflow_dataquality.model import Check, Partition
+from airflow_dataquality.model import Check, Partition, Table
 from airflow_dataquality.results import Summary
 from airflow_dataquality.testing.sandbox import Sandbox
 from airflow_dataquality.transforms.model import Transform
@@ -22,7 +22,7 @@ def judged(box: Sandbox, transform: Transform, day: str) -> Summary:
 
     :raises SpecError: if there is no check or no table, or a check does not fit it
     """
-    from airflow_dataquality.transforms.operators import checks_of
+    from airflow_dataquality.transforms.rules import checks_of
 
     table = transform.writes
     if table is None or table not in box.tables:
@@ -38,12 +38,14 @@ def judged(box: Sandbox, transform: Transform, day: str) -> Summary:
 def _rendered(box: Sandbox, transform: Transform, check: Check, day: str) -> Check:
     """A check for a day, whose own SQL reads the sandbox."""
 
-    def text(value: Any, *, sql: bool) -> Any:
+    def text(value: Any, name: str) -> Any:
         found = rendered(value, day) if isinstance(value, str) and is_template(value) else value
-        return box.moved(found, transform.reads) if sql and isinstance(found, str) else found
+        if name == "references":
+            return str(box.own(Table.parse(found)))
+        return box.moved(found, transform.reads) if name in _SQL and isinstance(found, str) else found
 
-    params = tuple((name, text(value, sql=name in _SQL)) for name, value in check.metric.params)
-    where = None if check.metric.where is None else text(check.metric.where, sql=False)
+    params = tuple((name, text(value, name)) for name, value in check.metric.params)
+    where = None if check.metric.where is None else text(check.metric.where, "where")
     return replace(check, metric=replace(check.metric, where=where, params=params))
 
 

@@ -155,19 +155,23 @@ class Build:
                 if before.pipeline == pipeline.name:
                     made[before.name][-1] >> first
                     continue
+                if not before.options.get("wait", True):
+                    continue
                 if before.name not in sensors:
                     sensors[before.name] = self._sensor(before, pipeline)
                 sensors[before.name] >> first
 
     def _sensor(self, before: Transform, pipeline: Pipeline) -> BaseOperator:
-        state = before.options.get("state", "exists") if before.kind == "no_op" else "published"
-        task_id = f"wait_for_{before.name.replace('.', '_')}"
         callbacks = self._alerts(_owner(pipeline))
-        told: dict[str, Any] = {} if callbacks is None else {"on_failure_callback": callbacks}
-        return PartitionSensor(
-            task_id=task_id, conn_id=self.conn_id, partitions=[partition_text(before)], state=state,
-            retries=self.retries, **told, **self.waiting,
-        )  # fmt: skip
+        common: dict[str, Any] = {
+            "task_id": f"wait_for_{before.name.replace('.', '_')}",
+            "conn_id": self.conn_id,
+            "retries": self.retries,
+            **({} if callbacks is None else {"on_failure_callback": callbacks}),
+        }
+        if before.kind == "no_op":
+            return operator_of(before, **common, **self.waiting_for(before))
+        return PartitionSensor(partitions=[partition_text(before)], state="published", **common, **self.waiting)
 
     def _broken(self, pipeline: Pipeline, text: str) -> DAG:
         from airflow.providers.standard.operators.python import PythonOperator

@@ -6,7 +6,7 @@ import logging
 import math
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -21,6 +21,7 @@ from airflow_dataquality.transforms.lineage import UNTOLD, Facts, facts_of, word
 from airflow_dataquality.transforms.model import Transform
 from airflow_dataquality.transforms.places import Misfit, Steps, in_sql, in_yaml, text_of
 from airflow_dataquality.transforms.rendering import stand_in, unknown_name
+from airflow_dataquality.transforms.rules import tables_of_checks
 
 log = logging.getLogger(__name__)
 
@@ -85,7 +86,7 @@ def enforced(project: Project, cache: Cache, names: Iterable[str] = (), patience
     if left:
         log.info("The SQL of %d transforms is new; it is read when the file is parsed again, or a task runs", left)
     known = replace(project, facts=facts)
-    wrong += _together(known)
+    wrong += _together(known, {each.name: tables_of_checks(each, cache) for each in known.transforms.values()})
     mistakes: dict[str, list[Finding]] = defaultdict(list)
     for mistake in wrong:
         mistakes[mistake.of.pipeline].append(mistake.finding())
@@ -120,12 +121,13 @@ def _analysed(each: Transform, dialect: str, names: Iterable[str]) -> dict[str, 
         return {"wrong": {"message": error.message, "hint": error.hint, "code": "sql", "word": word}}
 
 
-def _together(project: Project) -> Iterator[Wrong]:
+def _together(project: Project, checked: Mapping[str, Sequence[str]]) -> Iterator[Wrong]:
     yield from _doubled(project)
     yield from _circles(project)
     promised = {table for pipeline in project.pipelines.values() for table in pipeline.promised}
     for each in project.transforms.values():
-        yield from _declared(project, each)
+        yield from _looked_into(each, checked[each.name])
+        yield from _declared(project, each, checked[each.name])
         yield from _known(project, each, promised)
         yield from _selected(project, each)
         yield from _vanished(project, each)
@@ -165,7 +167,16 @@ def _circles(project: Project) -> Iterator[Wrong]:
             yield Wrong(each, f"a cycle: {way}", "have one of them read something else", "cycle", ("inputs", number))
 
 
-def _declared(project: Project, each: Transform) -> Iterator[Wrong]:
+def _looked_into(each: Transform, checked: Sequence[str]) -> Iterator[Wrong]:
+    """What the checks read, too, must be what the header declares."""
+    known = {str(table) for table in (*each.reads, each.writes)}
+    for name in checked:
+        if name not in known:
+            hint = f"add it to inputs: [{', '.join((*each.inputs, name))}], so that it is there first"
+            yield Wrong(each, f"a check reads {name}, which is no input", hint, "undeclared", ("checks",))
+
+
+def _declared(project: Project, each: Transform, checked: Sequence[str]) -> Iterator[Wrong]:
     """What the SQL reads must be what the header declares."""
     facts = project.facts.get(each.name)
     if facts is None:
@@ -181,7 +192,7 @@ def _declared(project: Project, each: Transform) -> Iterator[Wrong]:
                 hint = f"a template makes this name; write one table, with its days as a column, or: {UNTOLD}"
             yield Wrong(each, f"the SQL reads {name}, which is no input", hint, "undeclared", word=name)
     for name, number in declared.items():
-        if name not in facts.tables:
+        if name not in facts.tables and name not in checked:
             hint = did_you_mean(name, [table for table in facts.tables if table not in declared], label="It reads also")
             what = "the SQL does not read it" if not hint.startswith("did") else hint
             yield Wrong(each, f"the input {name} is not read by the SQL", f"leave it out: {what}", "unused",

@@ -114,7 +114,7 @@ def _made(project: Project, each: Transform) -> TableEntry:
 
 
 def _checks(each: Transform) -> list[CheckEntry]:
-    from airflow_dataquality.transforms.operators import checks_of
+    from airflow_dataquality.transforms.rules import checks_of
 
     checks: Sequence[Check] = ()
     with contextlib.suppress(SpecError):  # which `lint` tells of

@@ -11,11 +11,12 @@ from typing import Any
 from airflow_dataquality.errors import DataQualityError, SpecError
 from airflow_dataquality.lint import ERROR, WARNING, Finding, lint_within, place_of
 from airflow_dataquality.lint import lint as lint_rules
-from airflow_dataquality.spec import SUFFIXES, find_file
+from airflow_dataquality.spec import SUFFIXES
 from airflow_dataquality.transforms.graph import Project
 from airflow_dataquality.transforms.loading import load
 from airflow_dataquality.transforms.model import Transform
 from airflow_dataquality.transforms.places import text_of
+from airflow_dataquality.transforms.rules import checks_of, file_of_checks
 
 _CONNECTION = "warehouse"
 """Stands for one: nothing is connected to."""
@@ -42,10 +43,8 @@ def _of_checks(transform: Transform) -> Iterator[Finding]:
     """What is to be said of a rule set, in its file or in the header."""
     checks = transform.checks
     if isinstance(checks, str):
-        from airflow_dataquality.transforms.operators import folders_of_checks
-
         try:
-            file = find_file(checks, folders_of_checks(transform), what="rule set")
+            file = file_of_checks(transform)
             if not checks.endswith(SUFFIXES):
                 raise SpecError(f"checks: {checks!r} is no rule set", hint=f"its name ends in {', '.join(SUFFIXES)}")  # noqa: TRY301
         except SpecError as error:
@@ -87,8 +86,6 @@ def _warning(transform: Transform, path: tuple[str | int, ...], code: str, messa
 
 def _unenforced(transform: Transform, project: Project) -> Iterator[Finding]:
     """Redshift enforces no key: https://docs.aws.amazon.com/redshift/latest/dg/t_Defining_constraints.html."""
-    from airflow_dataquality.transforms.operators import checks_of
-
     key = transform.output.primary_key if transform.output else ()
     if project.dialect != "redshift" or transform.kind not in ("create_table_as", "python", "load") or not key:
         return

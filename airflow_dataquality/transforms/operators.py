@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
-from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +10,10 @@ from airflow_dataquality.engine.new_table import NewTable
 from airflow_dataquality.errors import SpecError
 from airflow_dataquality.measures.grammar import measures_from
 from airflow_dataquality.model import Check
-from airflow_dataquality.monitor import monitor as read_monitor
-from airflow_dataquality.spec import checks_from
-from airflow_dataquality.transforms.files import inside
 from airflow_dataquality.transforms.graph import Project
 from airflow_dataquality.transforms.model import Transform
 from airflow_dataquality.transforms.needs import format_of
+from airflow_dataquality.transforms.rules import checks_of, root_of
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator
@@ -73,41 +69,6 @@ def anomalies_of(transform: Transform, *, conn_id: str, **overrides: Any) -> ZSc
     except (SpecError, TypeError) as error:
         message, hint = getattr(error, "message", str(error)), getattr(error, "hint", "see ZScoreAnomalyOperator")
         raise SpecError(f"{transform.path}: anomalies: {message}", hint=hint) from error
-
-
-def checks_of(transform: Transform) -> tuple[Check, ...]:
-    """The checks of a transform: those of its file, or its own; each with the monitor that it has, or the transform's.
-
-    :raises SpecError: naming the file, and the rule in it
-    """
-    if transform.checks is None:
-        return ()
-    rules = transform.checks
-    if isinstance(rules, list):
-        rules = {"rules": rules}
-    checks = checks_from(rules, folders=folders_of_checks(transform))
-    if transform.monitor is None:
-        return checks
-    monitor = read_monitor(transform.monitor, "monitor")
-    return tuple(each if each.monitor is not None else replace(each, monitor=monitor) for each in checks)
-
-
-def root_of(transform: Transform) -> Path:
-    """The project's folder."""
-    return transform.path.parents[transform.pipeline.count(".") + 1]
-
-
-def folders_of_checks(transform: Transform) -> list[str]:
-    """Where the file of a transform's rules is looked for.
-
-    :raises SpecError: if its name leads out of the project
-    """
-    folders, found = [transform.path.parent, transform.path.parent.parent], transform.checks
-    if isinstance(found, str):
-        folders = [folder for folder in folders if inside(folder / found, root_of(transform))]
-    if not folders:
-        raise SpecError(f"checks: {found!r} leads out of the project", hint="move the file: checks/orders.yaml")
-    return [str(folder) for folder in folders]
 
 
 def _text(transform: Transform) -> str | None:

@@ -5,22 +5,23 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_dataquality.dialects.scripts import refuse_script
 from airflow_dataquality.engine.ledger import Ledger
 from airflow_dataquality.engine.settings import Settings
 from airflow_dataquality.engine.source import S3, Source
 from airflow_dataquality.engine.transaction import Outcome, Script, run_script
-from airflow_dataquality.errors import ChecksFailed, DataQualityError, SpecError
+from airflow_dataquality.errors import DataQualityError, SpecError
 from airflow_dataquality.grammar import one_of, seconds
 from airflow_dataquality.hooks.session import DbApiSession, open_exchange, open_session
 from airflow_dataquality.model import FailOn, Table
 from airflow_dataquality.operators import _common as common
 from airflow_dataquality.operators import _source as sources
 from airflow_dataquality.operators._dates import with_date
-from airflow_dataquality.operators._lineage import Reads, TellsLineage
-from airflow_dataquality.operators._metrics import Emitting, emits
+from airflow_dataquality.operators._lineage import Reads
+from airflow_dataquality.operators._metrics import emits
+from airflow_dataquality.operators._publishing import Publishing
 from airflow_dataquality.operators.stage_check_exchange import StageCheckExchangeOperator
 from airflow_dataquality.spec import checks_from
 from airflow_dataquality.transforms import files as reading
@@ -30,10 +31,9 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_dataquality.engine.publish import Outcome as Published
-    from airflow_dataquality.operators._metrics import Outcome as Measured
 
 
-class SqlScriptOperator(TellsLineage, Emitting):
+class SqlScriptOperator(Publishing):
     """Run statements in one transaction, check the table that they write, and record how many rows each touched.
 
     The checks run before COMMIT: if one blocks, nothing has happened. Readers see the rows before or after. Runs that
@@ -104,18 +104,8 @@ class SqlScriptOperator(TellsLineage, Emitting):
         try:
             outcome = self._run(context)
         except DataQualityError as error:
-            if isinstance(error, ChecksFailed) and error.summary is not None and self.table:
-                self._keep(error.summary, Table.parse(self.table), error.outcome)
-            common.fail(self, error)
-        summary = outcome.as_dict()
-        if outcome.partition is not None:
-            self._report.loaded(cast("Measured", outcome))
-            self._keep(outcome.summary, outcome.partition.table, summary)
-            published = [outcome.partition]
-            common.attach_to_outlets(
-                context, summary, ruleset=common.ruleset_name(self.checks), published=published
-            )  # fmt: skip
-        return summary
+            self._fail(error, str(self.table))
+        return outcome.as_dict() if outcome.partition is None else self._tell(context, outcome)
 
     def _run(self, context: Context) -> Outcome:
         if not context:

@@ -64,6 +64,21 @@ def partition(table: str) -> str:
     return f"{table}/\"ds\"='{{{{ ds }}}}'"
 
 
+def test_a_table_that_only_a_check_reads_is_there_first(tmp_path: Path) -> None:
+    check = "checks: [{check: orphan_count, column: c, references: raw.known, condition: {equal_to: 0}}]\n"
+    files = {
+        "raw/known.yaml": "kind: no_op\noutput: {table: raw.known}\nmin_rows: 7\ntimeout: 5\n",
+        "raw/free.yaml": NO_OP.format("free"),
+        "a/one.yaml": SUM.format("raw.free, raw.known", "a.one") + check,
+        "a/one.sql": "SELECT ds, c FROM raw.free",
+    }
+    dag = pipelines(tmp_path, files)["a"]
+    assert not broken(dag), dag.doc_md
+    waiting: Any = dag.get_task("wait_for_raw_known")
+    assert dag.get_task("one.publish").upstream_task_ids == {waiting.task_id}, "for raw.free nobody waits"
+    assert (waiting.min_rows, waiting.timeout, waiting.state) == (7, 5, "exists")
+
+
 def test_schedules_that_differ_are_warned_of(tmp_path: Path) -> None:
     files = {
         "up/r.yaml": NO_OP.format("r"), "up/pipeline.yaml": 'schedule: "@hourly"',
@@ -172,15 +187,19 @@ def _empty(file: Path) -> None:
     file.write_text("")
 
 
-@pytest.mark.parametrize("damage", [_half, _latin, _gone, _gone_sql, _circle, _both, _binary, _empty])
-@pytest.mark.parametrize("settings", [False, True])
-def test_whatever_is_in_a_file_the_other_pipelines_run(tmp_path: Path, damage: Any, settings: bool) -> None:
+ANY_FILE = (_half, _gone, _circle, _binary, _empty)
+DAMAGES = [
+    *((damage, "t.yaml") for damage in (*ANY_FILE, _latin, _gone_sql, _both)),
+    *((damage, "pipeline.yaml") for damage in ANY_FILE),
+]
+
+
+@pytest.mark.parametrize(("damage", "file"), DAMAGES)
+def test_whatever_is_in_a_file_the_other_pipelines_run(tmp_path: Path, damage: Any, file: str) -> None:
     files = {"sound/r.yaml": NO_OP.format("r"), "bad/t.yaml": SUM.format("raw.r", "a.t"),
              "bad/t.sql": "SELECT ds FROM raw.r", "bad/pipeline.yaml": "owner: ann"}  # fmt: skip
     written(tmp_path, files)
-    if settings and damage in (_latin, _gone_sql, _both):
-        pytest.skip("of transforms alone")
-    damage(tmp_path / "bad" / ("pipeline.yaml" if settings else "t.yaml"))
+    damage(tmp_path / "bad" / file)
     dags = pipelines(tmp_path, {})
     assert (broken(dags["sound"]), broken(dags["bad"])) == (False, True)
     found = load(tmp_path, cache=False).mistakes

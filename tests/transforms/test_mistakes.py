@@ -267,6 +267,17 @@ MISTAKES = {
         "nul_count",
         r"did you mean 'null_count'\?",
     ),
+    "a check of a table that is no input": Mistake(
+        {
+            "flights/aircraft.yaml": (
+                "inputs:",
+                "checks: [{check: orphan_count, column: carrier, references: reference.carriers}]\n        inputs:",
+            )
+        },
+        r"aircraft\.yaml:3:1: error: checks",
+        "a check reads reference.carriers, which is no input",
+        r"add it to inputs: \[raw\.flights, reference\.carriers\]",
+    ),
     "an argument of the operator": Mistake(
         {DAILY: _more("exchange: swop")},
         r"daily_flights\.yaml:11:1: error: exchange",
