@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from airflow_dataquality.dialects.lexer import bare
 from airflow_dataquality.errors import DataQualityError, SpecError
 from airflow_dataquality.lint import ERROR, WARNING, Finding, lint_within, place_of
 from airflow_dataquality.lint import lint as lint_rules
@@ -15,7 +17,7 @@ from airflow_dataquality.spec import SUFFIXES
 from airflow_dataquality.transforms.graph import Project
 from airflow_dataquality.transforms.loading import load
 from airflow_dataquality.transforms.model import Transform
-from airflow_dataquality.transforms.places import text_of
+from airflow_dataquality.transforms.places import in_sql, text_of
 from airflow_dataquality.transforms.rules import checks_of, file_of_checks
 
 _CONNECTION = "warehouse"
@@ -32,7 +34,7 @@ def lint(project: Project | str | os.PathLike[str], **arguments: Any) -> list[Fi
     found = [*known.mistakes]
     for each in known.transforms.values():
         found += [] if each.checks is None else _of_checks(each)
-        found += [*_of_schedules(each, known), *_of_monitor(each)]
+        found += [*_of_schedules(each, known), *_of_monitor(each), *_of_clock(each)]
         if not any(finding.severity == ERROR for finding in found if finding.rule == each.name):
             mistakes = [*operator_mistakes(each, known)]
             found += mistakes or _unenforced(each, known)
@@ -77,6 +79,28 @@ def _of_monitor(transform: Transform) -> Iterator[Finding]:
     if transform.monitor is not None and transform.checks is None:
         message, hint = "a monitor without checks watches nothing", "write checks, or leave it out"
         yield _warning(transform, ("monitor",), "monitor", message, hint)
+
+
+_CLOCK = re.compile(
+    r"\b(current_date|current_time(?:stamp)?|localtime(?:stamp)?|sysdate"
+    r"|(?:now|getdate|clock_timestamp|statement_timestamp|transaction_timestamp|timeofday|random)(?=\s*\())",
+    re.IGNORECASE,
+)
+
+
+def _of_clock(transform: Transform) -> Iterator[Finding]:
+    """SQL of one partition that depends on when it runs: again, or for a day of last year, it makes other rows."""
+    if transform.sql is None or transform.output is None or not transform.output.partition:
+        return
+    if match := _CLOCK.search(bare(transform.sql)):
+        word = match[1]
+        message = f"a partition is made with {word}: run again, or late, it holds something else"
+        hint = "write '{{ ds }}', the day of the run, in its place"
+        if transform.sql_path is None:
+            yield _warning(transform, ("sql",), "clock", message, hint)
+        else:
+            found = in_sql(transform.sql_path, transform.sql, transform.name, word, message, hint, "clock")
+            yield replace(found, severity=WARNING)
 
 
 def _warning(transform: Transform, path: tuple[str | int, ...], code: str, message: str, hint: str) -> Finding:

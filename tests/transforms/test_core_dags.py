@@ -187,6 +187,18 @@ def _empty(file: Path) -> None:
     file.write_text("")
 
 
+@pytest.mark.parametrize(("sql", "warned"), [
+    ("SELECT ds,\n  Current_Date - ds AS age FROM raw.r", "t.sql:2:3"),
+    ("SELECT ds, now () AS loaded FROM raw.r", "t.sql:1:12"),
+    ("SELECT ds, 'now()' AS now, r.\"current_date\" FROM raw.r -- random()", None),
+])  # fmt: skip
+def test_a_partition_that_depends_on_the_clock_is_warned_of(tmp_path: Path, sql: str, warned: str | None) -> None:
+    written(tmp_path, {"a/r.yaml": NO_OP.format("r"), "a/t.yaml": SUM.format("raw.r", "a.t"), "a/t.sql": sql})
+    found = [str(each) for each in lint(tmp_path, cache=False)]
+    assert len(found) == (warned is not None)
+    assert all(warned in each and "warning" in each and "{{ ds }}" in each for each in found if warned)
+
+
 ANY_FILE = (_half, _gone, _circle, _binary, _empty)
 DAMAGES = [
     *((damage, "t.yaml") for damage in (*ANY_FILE, _latin, _gone_sql, _both)),
