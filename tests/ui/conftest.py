@@ -61,16 +61,15 @@ def dags(ui: Pages) -> Iterator[Callable[..., None]]:
     """Have Airflow know DAGs: ``dags("one", "two", hidden={"stranger": ["two"]})``."""
     from ui import lab
 
-    known: list[str] = []
+    new: list[str] = []
 
     def register(*dag_ids: str, hidden: dict[str, list[str]] | None = None) -> None:
-        lab.register(dag_ids)
-        known.extend(dag_ids)
+        new.extend(lab.register(dag_ids))
         for user, names in (hidden or {}).items():
             lab.denied.setdefault(user, set()).update(names)
 
     yield register
-    lab.forget(known)
+    lab.forget(new)
 
 
 @pytest.fixture(scope="module")

@@ -191,8 +191,8 @@ def wide(page: Any) -> int:
     return int(page.evaluate(overflow))
 
 
-def register(dag_ids: Iterable[str]) -> None:
-    """Have Airflow know DAGs of these names, as if it had read them."""
+def register(dag_ids: Iterable[str]) -> list[str]:
+    """Have Airflow know DAGs of these names, as if it had read them; those that it did not know: of other tests."""
     from airflow.models.dag import DagModel
     from airflow.models.dagbundle import DagBundleModel
     from airflow.utils.session import create_session
@@ -200,8 +200,10 @@ def register(dag_ids: Iterable[str]) -> None:
     with create_session() as session:
         session.merge(DagBundleModel(name="testing"))
         session.flush()
-        for dag_id in dag_ids:
-            session.merge(DagModel(dag_id=dag_id, bundle_name="testing", is_stale=False, fileloc="", is_paused=False))
+        new = [dag_id for dag_id in dag_ids if session.get(DagModel, dag_id) is None]
+        for dag_id in new:
+            session.add(DagModel(dag_id=dag_id, bundle_name="testing", is_stale=False, fileloc="", is_paused=False))
+    return new
 
 
 def forget(dag_ids: Iterable[str]) -> None:
