@@ -1,4 +1,4 @@
-"""The example DAGs, and the SQL and rule sets they use."""
+"""The example DAGs, and the transforms, SQL, rule sets and files that they use."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from airflow_dataquality.errors import DataQualityError
 
-SUFFIXES = {".py", ".sql", ".yaml"}
+SUFFIXES = {".csv", ".py", ".sql", ".yaml"}
 
 
 def directory() -> Path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +65,33 @@ def lint(path: str) -> list[Finding]:
         data = load_yaml(file)
     except SpecError as error:
         return [_unreadable(path, error)]
-    return sorted(_Linter(path, _nodes(file)).findings(data), key=lambda found: (found.line, found.column))
+    nodes = _composed(file.read_text(encoding="utf-8"))
+    return sorted(_Linter(path, nodes).findings(data), key=lambda found: (found.line, found.column))
+
+
+def lint_within(file: str, text: str, key: str, rules: Sequence[Any]) -> list[Finding]:
+    """What is wrong with rules that stand under a key of another file.
+
+    :param text: of the file
+    :param rules: what stands there
+    """
+    import yaml
+
+    root = _composed(text)
+    node = next((value for name, value in root.value if name.value == key), None)
+    nodes = yaml.MappingNode("", [(yaml.ScalarNode("", "rules"), node)])
+    found = _Linter(file, nodes).findings({"rules": rules})
+    return [replace(each, path=each.path.replace("rules", key, 1)) for each in found]
+
+
+def place_of(text: str, path: Steps) -> tuple[int, int, str]:
+    """Line, column and name of a place in a text of YAML, or of the last part of its path that is there.
+
+    >>> place_of("output: {table: a, partition: ds}", ("output", "partition"))
+    (1, 20, 'output.partition')
+    """
+    line, column = _place(_composed(text), path)
+    return line, column, _written(path)
 
 
 def _unreadable(path: str, error: SpecError) -> Finding:
@@ -75,11 +101,13 @@ def _unreadable(path: str, error: SpecError) -> Finding:
     return Finding(path, line, column, "", None, "yaml", ERROR, f"not valid YAML: {problem}", error.hint)
 
 
-def _nodes(file: Path) -> Any:
-    """The file's nodes, which know their places."""
+def _composed(text: str) -> Any:
+    """The nodes of a text of YAML, which know their places."""
     import yaml
 
-    return yaml.compose(file.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+    from airflow_dataquality._yaml import UniqueKeyLoader
+
+    return yaml.compose(text, Loader=UniqueKeyLoader)
 
 
 class _Linter:
@@ -168,6 +196,8 @@ def _place(node: Any, path: Steps) -> tuple[int, int]:
     """The line and the column of what the path leads to, or of the last part of it that is there."""
     found = node
     for part in path:
+        if node is None or isinstance(node.value, str):
+            break
         if isinstance(part, int):
             if not isinstance(node.value, list) or part >= len(node.value):
                 break

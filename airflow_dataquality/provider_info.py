@@ -122,6 +122,7 @@ def get_provider_info() -> dict[str, Any]:
                     "airflow_dataquality.operators.table_statistics",
                     "airflow_dataquality.operators.upsert",
                     "airflow_dataquality.operators.zscore_anomaly",
+                    "airflow_dataquality.transforms.tasks",
                 ],
             }
         ],

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from benchmarks.reporting import Report
 
 NAMES = ("checks", "anomalies", "detectors", "exchange", "publish", "upsert", "summary", "backfill", "parse", "import",
-         "tests", "board")  # fmt: skip
+         "tests", "board", "transforms")  # fmt: skip
 
 
 def main() -> None:
@@ -54,7 +54,19 @@ def _run(name: str, *, quick: bool) -> list[Report]:
 
 
 def _benchmarks(name: str) -> list[Callable[[bool], Report]]:
-    from benchmarks import anomalies, board, checks, detectors, exchange, parse, publish, summary, tests_dag, upsert
+    from benchmarks import (
+        anomalies,
+        board,
+        checks,
+        detectors,
+        exchange,
+        parse,
+        publish,
+        summary,
+        tests_dag,
+        transforms,
+        upsert,
+    )
 
     on_a_server = {"checks": checks.run, "anomalies": anomalies.run, "publish": publish.run, "upsert": upsert.run,
                    "summary": summary.run, "board": board.run}  # fmt: skip
@@ -65,7 +77,8 @@ def _benchmarks(name: str) -> list[Callable[[bool], Report]]:
             lambda quick: tests_dag.parsing(quick=quick),
             lambda quick: _on_a_server(tests_dag.run, quick=quick, durable=False),
         ]
-    without = {"detectors": detectors.run, "parse": parse.run, "import": parse.imports}
+    without = {"detectors": detectors.run, "parse": parse.run, "import": parse.imports,
+               "transforms": transforms.run}  # fmt: skip
     if name == "backfill":  # Airflow's own needs a database beside it
         return [_backfill]
     if name == "exchange":  # COMMIT waits for the disk, or does not: under the lock, that shows

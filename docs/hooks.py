@@ -1,4 +1,4 @@
-"""Fill the pages with what the code says: checks, ledger, metrics, commands, errors.
+"""Fill the pages with what the code says: checks, ledger, metrics, commands, errors, headers of transforms.
 
 A page holds a marker, ``<!-- generated: checks -->``, and MkDocs calls :func:`on_page_markdown` for each page.
 The tests call the same functions.
@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -17,6 +18,7 @@ from airflow_dataquality import errors
 from airflow_dataquality.engine.tables import TABLES
 from airflow_dataquality.grammar import params_of
 from airflow_dataquality.telemetry import CATALOGUE, COMMON
+from airflow_dataquality.transforms.model import OPTIONS
 from airflow_dataquality.vocabulary import KINDS, WRITABLE, Family, Kind, Takes
 
 EXAMPLES: dict[str, dict[str, Any]] = {
@@ -178,8 +180,72 @@ def metrics() -> str:
     return "\n".join([head, "", "| metric | kind | unit | meaning | tags |", "|---|---|---|---|---|", *rows])
 
 
+KEYS: dict[str, Any] = yaml.safe_load((Path(__file__).parent / "transforms.yaml").read_text(encoding="utf-8"))
+"""What the keys of a transform's header mean."""
+
+
+def header() -> str:
+    """The keys of every header, of its output, and of ``pipeline.yaml``."""
+    parts = {"header": "In a header", "output": "In `output`", "pipeline": "In `pipeline.yaml`"}
+    return "\n\n".join(f"### {title}\n\n{_keys(KEYS[part].items())}" for part, title in parts.items())
+
+
+def _keys(rows: Iterable[tuple[str, ...]], *more: str) -> str:
+    shown = (f"| `{key}` | {' | '.join(told)} |" for key, *told in rows)
+    return "\n".join([f"| {' | '.join(('key', 'meaning', *more))} |", "|---" * (2 + len(more)) + "|", *shown])
+
+
+def kinds() -> str:
+    """The keys of each kind of transform; those that several have stand at the end."""
+    having = {key: [kind for kind, keys in OPTIONS.items() if key in keys] for keys in OPTIONS.values() for key in keys}
+    parts = []
+    for kind, keys in OPTIONS.items():
+        own = [(key, _said(kind, key)) for key in keys if len(having[key]) == 1 or key in _own(kind)]
+        if own:
+            parts.append(f"### Of `{kind}`\n\n{_keys(own)}")
+    shared = [
+        (key, _said(of[0], key), ", ".join(f"`{kind}`" for kind in of))
+        for key, of in having.items()
+        if len(of) > 1 and not any(key in _own(kind) for kind in of)
+    ]
+    return "\n\n".join([*parts, f"### Of several kinds\n\n{_keys(shared, 'kinds')}"])
+
+
+def _own(kind: str) -> Mapping[str, str]:
+    return KEYS["kinds"].get(kind) or {}
+
+
+def _said(kind: str, key: str) -> str:
+    """What a key means: as an argument of the operator, as far as nothing else is written."""
+    known = _own(kind).get(key) or _own("all").get(key)
+    return known or re.sub(r", (or a timedelta(?=,)|timedelta)", "", _parameters(kind)[key]).replace("``", "`")
+
+
+_PARAMETER = re.compile(r":param (\w+):(.*?)(?=^\s*:\w|\Z)", re.DOTALL | re.MULTILINE)
+
+
+def _parameters(kind: str) -> dict[str, str]:
+    """The arguments of a kind's operator, by its docstring, and by those of what it is made of."""
+    from airflow_dataquality.operators.incremental_summary import IncrementalSummaryOperator
+    from airflow_dataquality.operators.stage_check_exchange import StageCheckExchangeOperator
+    from airflow_dataquality.operators.upsert import UpsertOperator
+    from airflow_dataquality.sensors.partition import PartitionSensor
+    from airflow_dataquality.transforms.tasks import LoadFilesOperator, PythonTransformOperator, SqlScriptOperator
+
+    operator = {
+        "upsert": UpsertOperator, "incremental_summary": IncrementalSummaryOperator, "sql": SqlScriptOperator,
+        "python": PythonTransformOperator, "load": LoadFilesOperator, "no_op": PartitionSensor,
+    }.get(kind, StageCheckExchangeOperator)  # fmt: skip
+    found = {}
+    for of in reversed(operator.__mro__):
+        for match in _PARAMETER.finditer(of.__dict__.get("__doc__") or ""):
+            found[match[1]] = " ".join(match[2].split())
+    return found
+
+
 GENERATED: dict[str, Callable[[], str]] = {
     "checks": checks, "ledger": ledger, "cli": cli, "errors": error_tree, "metrics": metrics,
+    "header": header, "kinds": kinds,
 }  # fmt: skip
 
 _MARKER = re.compile(r"<!-- generated: (\w+) -->")
@@ -188,3 +254,11 @@ _MARKER = re.compile(r"<!-- generated: (\w+) -->")
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """Put what is generated in the place of its marker."""
     return _MARKER.sub(lambda marker: GENERATED[marker[1]](), markdown)
+
+
+_ROLE = re.compile(r":(?:class|func|meth|mod|data|attr):<code>(?:~[\w.]*\.)?")
+
+
+def on_page_content(html: str, **_: Any) -> str:
+    """Show a name in a docstring without Sphinx's word for what it is."""
+    return _ROLE.sub("<code>", html)

@@ -22,6 +22,7 @@ from benchmarks import (
     publish,
     summary,
     tests_dag,
+    transforms,
     upsert,
 )
 from benchmarks.readers import Read, longest
@@ -64,8 +65,8 @@ def test_backfills_agree_on_the_data(postgres: EmbeddedPostgres) -> None:
 
 @pytest.mark.parametrize(
     "run",
-    [detectors.run, parse.run, parse.imports, tests_dag.parsing],
-    ids=["detectors", "parse", "import", "tests"],
+    [detectors.run, parse.run, parse.imports, tests_dag.parsing, transforms.run],
+    ids=["detectors", "parse", "import", "tests", "transforms"],
 )
 def test_sides_build_the_same(run: Callable[..., Report]) -> None:
     assert run(quick=True).agree

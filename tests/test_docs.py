@@ -7,6 +7,7 @@ import inspect
 import json
 import os
 import re
+import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -45,8 +46,16 @@ from airflow_dataquality.sensors.partition import (
     wait_for,
 )
 from airflow_dataquality.spec import checks_from
+from airflow_dataquality.transforms import dags_from, load, operator_of, run
+from airflow_dataquality.transforms.header import SETTINGS
+from airflow_dataquality.transforms.linting import lint
+from airflow_dataquality.transforms.model import COMMON, OPTIONS
+from airflow_dataquality.transforms.model import Settings as PipelineSettings
+from airflow_dataquality.transforms.reading import read_header
+from airflow_dataquality.transforms.tasks import LoadFilesOperator, PythonTransformOperator, SqlScriptOperator
 from airflow_dataquality.vocabulary import KINDS, WRITABLE
 from support import Warehouse
+from transforms.flights_project import written
 
 if TYPE_CHECKING:
     from redshift_double import RedshiftWarehouse
@@ -65,6 +74,7 @@ OPERATORS = [
     ParallelBackfillOperator,
     PlanSavedTestsOperator,
     SavedTestsOperator,
+    SqlScriptOperator,
 ]
 
 FENCE = re.compile(r"^(?P<indent> *)```(?P<language>\w+)\n(?P<body>.*?)^(?P=indent)```$", re.DOTALL | re.MULTILINE)
@@ -134,6 +144,13 @@ def test_every_argument_of_an_operator_is_documented(operator: type) -> None:
     assert f"::: {operator.__module__}.{operator.__name__}" in page("reference/operators.md")
 
 
+@pytest.mark.parametrize("operator", [PythonTransformOperator, LoadFilesOperator])
+def test_every_argument_that_an_operator_adds_is_documented(operator: Any) -> None:
+    documented = set(re.findall(r":param (\w+):", operator.__doc__))
+    assert set(inspect.signature(operator.__init__).parameters) - {"self"} == documented
+    assert f"::: {operator.__module__}.{operator.__name__}" in page("reference/operators.md")
+
+
 @pytest.mark.parametrize("sensor", [PartitionSensor, RedshiftExternalPartitionSensor, S3PartitionSensor, wait_for])
 def test_every_argument_of_a_sensor_is_documented(sensor: Any) -> None:
     documented = set(re.findall(r":param (\w+):", sensor.__doc__))
@@ -161,6 +178,28 @@ def test_every_command_and_error_has_an_entry(hooks: ModuleType) -> None:
             assert name in tree
 
 
+def test_every_key_of_a_transform_is_documented(hooks: ModuleType) -> None:
+    assert list(hooks.KEYS["header"]) == list(COMMON)
+    assert list(hooks.KEYS["pipeline"]) == list(SETTINGS)
+    text = hooks.on_page_markdown(page("guides/transforms.md"))
+    of_kinds = text.partition("## Keys of each kind")[2]
+    for kind, keys in OPTIONS.items():
+        assert f"| `{kind}` |" in text
+        missing = [key for key in keys if not re.search(rf"^\| `{key}` \| \S", of_kinds, re.MULTILINE)]
+        assert not missing, kind
+    # Nothing is said of a key that is none.
+    known = {**OPTIONS, "all": {key for keys in OPTIONS.values() for key in keys}}
+    for kind, said in hooks.KEYS["kinds"].items():
+        assert set(said) <= set(known[kind])
+
+
+@pytest.mark.parametrize("function", [dags_from, load, operator_of, run])
+def test_every_argument_about_transforms_is_documented(function: Any) -> None:
+    documented = set(re.findall(r":param (\w+):", function.__doc__))
+    assert set(inspect.signature(function).parameters) == documented
+    assert f"::: {function.__module__}.{function.__name__}" in page("reference/transforms.md")
+
+
 def test_every_page_is_in_the_navigation() -> None:
     # The file has MkDocs' own tags, which only MkDocs reads.
     listed = set(re.findall(r": ([\w/-]+\.md)$", (ROOT / "docs" / "mkdocs.yml").read_text(), re.MULTILINE))
@@ -172,9 +211,9 @@ def test_every_example_is_on_a_page_or_in_the_readme() -> None:
         name for path in PAGES.rglob("*.md") for name in re.findall(r'^--8<-- "(.+)"$', path.read_text(), re.MULTILINE)
     }
     assert all((ROOT / name).exists() for name in shown)
-    dags_shown = {Path(name).stem for name in shown if name.endswith(".py")}
+    dags_shown = {Path(name).stem for name in shown if re.fullmatch(r"example_dags/\w+\.py", name)}
     assert dags_shown | {"dq_publish_corrupted_batch"} == {
-        file.stem for file in examples.files() if file.suffix == ".py"
+        file.stem for file in examples.files() if re.fullmatch(r"\w+\.py", str(file))
     }
 
 
@@ -466,6 +505,42 @@ def test_the_guides_configuration_makes_an_operator(tmp_path: Path) -> None:
 def test_the_guides_table_of_comparisons_is_whole() -> None:
     named = re.findall(r"^\| `(\w+)` \|", page("guides/backfill.md"), re.MULTILINE)
     assert set(COMPARING) <= set(named)
+
+
+# -- transforms
+
+
+def test_each_kind_has_the_operator_that_the_page_says(tmp_path: Path) -> None:
+    project = load(written(tmp_path), cache=False)
+    said = dict(re.findall(r"^\| `(\w+)` \| .* \| \[`(\w+)`\]", page("guides/transforms.md"), re.MULTILINE))
+    assert set(said) == set(OPTIONS)
+    for transform in project.transforms.values():
+        assert type(operator_of(transform, conn_id="warehouse")).__name__ == said[transform.kind]
+
+
+def test_the_mistake_on_the_page_is_what_lint_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(examples.directory() / "transforms", "transforms")
+    for name in ("weather.sql", "weather.yaml"):
+        file = Path("transforms", "staging", name)
+        file.write_text(file.read_text().replace("is_bad", "is_low"))
+    (shown,) = (text for text in blocks(page("guides/transforms.md"), "text") if "error:" in text)
+    assert "\n".join(map(str, lint("transforms"))) + "\n" == shown
+
+
+def test_the_number_of_examples_on_the_page() -> None:
+    count = len(load(examples.directory() / "transforms", cache=False).transforms)
+    assert {14: "fourteen"}[count] in page("guides/transforms.md")
+
+
+def test_the_readmes_header_is_one(tmp_path: Path) -> None:
+    (text,) = (text for text in blocks((ROOT / "README.md").read_text(encoding="utf-8"), "yaml") if "kind:" in text)
+    file = tmp_path / "fact_flights.yaml"
+    file.write_text(text)
+    (tmp_path / "fact_flights.sql").write_text("SELECT 1")
+    read = read_header(file, "warehouse", PipelineSettings(), {"fact_flights.sql"})
+    assert read.mistakes == []
+    assert read.transform is not None
 
 
 # -- upserts

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import subprocess
 import sys
 import tomllib
@@ -19,6 +20,7 @@ from hatchling.builders.wheel import WheelBuilder
 import airflow_dataquality
 from airflow_dataquality import examples
 from airflow_dataquality.provider_info import get_provider_info
+from transforms.flights_project import written
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "airflow_dataquality"
@@ -45,17 +47,20 @@ LAYERS = [
     ("operators", "sensors", "triggers", "assets", "maintenance"),
     ("backfill_dag",),
     ("anomalies", "gates", "messages", "monitors", "manual", "preview", "past", "suggest", "tests_dag", "trial"),
+    ("transforms",),
     ("notifications",),
     ("plot",),
+    ("demo",),  # its Postgres is that of `run --embedded` and of the testing kit
     ("ui", "plugins"),
     ("cli", "provider_info"),
-    ("demo",),
+    ("testing",),
 ]
 BELOW_AIRFLOW = [layer for layers in LAYERS[: LAYERS.index(("hooks",))] for layer in layers]
 HEAVY = {
-    *("boto3", "datadog", "holidays", "matplotlib", "numpy", "pandas", "psycopg", "psycopg2", "pyhocon"),
-    *("redshift_connector", "rich", "scipy"),
+    *("boto3", "datadog", "holidays", "matplotlib", "numpy", "pandas", "psycopg", "psycopg2", "pyarrow", "pyhocon"),
+    *("redshift_connector", "rich", "scipy", "sqlglot"),
 }
+SQL_OPERATORS = "airflow.providers.common.sql.operators.sql"
 OPERATORS = [module for operators in get_provider_info()["operators"] for module in operators["python-modules"]]
 SENSORS = [
     module for kind in ("sensors", "triggers") for of in get_provider_info()[kind] for module in of["python-modules"]
@@ -108,7 +113,8 @@ def test_wheel_carries_the_example_dags(wheel: zipfile.ZipFile) -> None:
 
 
 def test_wheel_carries_what_the_pages_are_made_of(wheel: zipfile.ZipFile) -> None:
-    parts = [path for folder in ("templates", "static") for path in (PACKAGE / "ui" / folder).rglob("*.*")]
+    folders = ("ui/templates", "ui/static", "transforms/templates")
+    parts = [path for folder in folders for path in (PACKAGE / folder).rglob("*.*")]
     assert {path.suffix for path in parts} >= {".html", ".css", ".js"}
     assert {path.relative_to(ROOT).as_posix() for path in parts} <= set(wheel.namelist())
 
@@ -122,19 +128,42 @@ def test_wheel_is_typed_and_holds_nothing_else(wheel: zipfile.ZipFile) -> None:
     }
 
 
+def imported_by(code: str, baseline: str, **environment: str) -> set[str]:
+    """The top-level modules that code imports beside those of a module."""
+    script = (
+        f"import sys, {baseline}\n"
+        "before = set(sys.modules)\n"
+        f"{code}\n"
+        "print(*{name.partition('.')[0] for name in set(sys.modules) - before})"
+    )
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env={**os.environ, **environment})
+    return {*done.stdout.split()}
+
+
 @pytest.mark.parametrize("module", [*OPERATORS, *SENSORS, "airflow_dataquality.assets", "airflow_dataquality.cli"])
 def test_importing_what_dags_import_is_cheap(module: str) -> None:
     """Only what comes on top of Airflow's own counts: it imports some of them itself."""
     baseline = "airflow.cli.cli_config" if module == "airflow_dataquality.cli" else "airflow.sdk.bases.sensor"
-    baseline = "airflow.providers.common.sql.operators.sql" if module in OPERATORS else baseline
-    script = (
-        f"import sys, {baseline}\n"
-        "before = set(sys.modules)\n"
-        f"import {module}\n"
-        "print(*{name.partition('.')[0] for name in set(sys.modules) - before})"
-    )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert HEAVY.isdisjoint(done.stdout.split())
+    baseline = SQL_OPERATORS if module in OPERATORS else baseline
+    assert HEAVY.isdisjoint(imported_by(f"import {module}", baseline))
+
+
+def test_parsing_transforms_is_cheap(tmp_path: Path) -> None:
+    folder = str(written(tmp_path / "transforms"))
+    read = f"from airflow_dataquality.transforms import load; load({folder!r})"
+    parse = f"from airflow_dataquality.transforms import dags_from; dags_from({folder!r}, conn_id='w')"
+    first, second = (imported_by(code, SQL_OPERATORS, AIRFLOW_HOME=str(tmp_path / "home")) for code in (read, parse))
+    assert first & HEAVY == {"sqlglot"}, "the SQL is new"
+    assert not second & HEAVY
+
+
+def test_reading_transforms_imports_no_airflow() -> None:
+    assert "airflow" not in imported_by("import airflow_dataquality.transforms", "json")
+
+
+def test_every_pytest_can_afford_the_plugin() -> None:
+    assert imported_by("import airflow_dataquality.testing.plugin", "pytest") == {"airflow_dataquality"}
 
 
 def imports(node: ast.AST) -> Iterator[str]:

@@ -9,9 +9,19 @@ from __future__ import annotations
 
 from airflow.cli.cli_config import GroupCommand
 
-from airflow_dataquality.cli import anomalies, check, load, maintain, monitors, past, rules
+from airflow_dataquality.cli import (
+    anomalies,
+    check,
+    load,
+    maintain,
+    monitors,
+    past,
+    rules,
+    transforms,
+    transforms_run,
+)
 
-MODULES = (check, load, past, rules, monitors, maintain, anomalies)
+MODULES = (check, load, past, rules, monitors, maintain, anomalies, transforms, transforms_run)
 """Where commands are, in the order in which they are listed."""
 
 

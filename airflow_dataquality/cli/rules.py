@@ -5,25 +5,38 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from airflow.cli.cli_config import ActionCommand
 
 from airflow_dataquality.cli.arguments import CONN_ID, LEDGER_CONN_ID, LEDGER_SCHEMA, TABLE, arg
+from airflow_dataquality.cli.projects import DIALECT
 from airflow_dataquality.cli.running import DONE, FAILED, JSON, command, counted, print_json
+
+if TYPE_CHECKING:
+    from airflow_dataquality.lint import Finding
 
 
 @command
 def lint(args: argparse.Namespace) -> int:
-    """Read rule sets, without a database, and say what is wrong with them."""
+    """Read rule sets and folders of transforms, without a database, and say what is wrong with them."""
     from airflow_dataquality import lint as linter
 
-    found = [finding for file in args.files for finding in linter.lint(file)]
+    found: list[linter.Finding] = []
+    read = {"file": 0, "transform": 0}
+    for place in args.files:
+        if Path(place).is_dir():
+            of_folder, count = _folder(place, args.dialect)
+            found, read["transform"] = [*found, *of_folder], read["transform"] + count
+        else:
+            found, read["file"] = [*found, *linter.lint(place)], read["file"] + 1
     errors = sum(finding.severity == linter.ERROR for finding in found)
     warnings = len(found) - errors
     if args.json:
         print_json(
             {
-                "files": len(args.files),
+                "files": read["file"],
+                **({"transforms": read["transform"]} if read["transform"] else {}),
                 "errors": errors,
                 "warnings": warnings,
                 "findings": [finding.as_dict() for finding in found],
@@ -32,8 +45,23 @@ def lint(args: argparse.Namespace) -> int:
     else:
         for finding in found:
             print(finding)
-        print(f"{counted(len(args.files), 'file')}: {counted(errors, 'error')}, {counted(warnings, 'warning')}")
+        looked = ", ".join(counted(count, what) for what, count in read.items() if count)
+        print(f"{looked or '0 transforms'}: {counted(errors, 'error')}, {counted(warnings, 'warning')}")
     return FAILED if errors or (args.strict and warnings) else DONE
+
+
+def _folder(place: str, dialect: str) -> tuple[list[Finding], int]:
+    """What is wrong with a folder of transforms, and how many there are."""
+    from airflow_dataquality.errors import SpecError
+    from airflow_dataquality.spec import SUFFIXES
+    from airflow_dataquality.transforms import linting, load
+
+    try:
+        project = load(place, dialect=dialect)
+    except SpecError as error:
+        hint = f"{error.hint}; or name a rule set: its name should end in {', '.join(SUFFIXES)}"
+        raise SpecError(error.message, hint=hint) from error
+    return linting.lint(project), len(project.transforms)
 
 
 @command
@@ -62,11 +90,12 @@ def suggest(args: argparse.Namespace) -> None:
 COMMANDS = (
     ActionCommand(
         name="lint",
-        help="Read rule sets, without a database, and say what is wrong with them or suspicious",
+        help="Read rule sets or transforms, without a database, and say what is wrong with them or suspicious",
         func=lint,
         args=(
-            arg("files", metavar="FILE", nargs="+", help="rule sets: YAML or JSON files"),
+            arg("files", metavar="FILE", nargs="+", help="rule sets: YAML or JSON files; folders of transforms"),
             arg("--strict", action="store_true", help="warnings are errors"),
+            DIALECT,
             JSON,
         ),
     ),

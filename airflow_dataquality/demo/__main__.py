@@ -99,7 +99,7 @@ class Demo:
             dags.configure(home, self.server.airflow_uri("airflow"), examples.directory())
         with self._timed(f"{flights.FLIGHTS:,} flights of 2013 in raw.flights"):
             flights.load(self.warehouse)
-            self.warehouse.execute("CREATE SCHEMA analytics")
+            self.warehouse.execute("CREATE SCHEMA staging; CREATE SCHEMA analytics")
         with self._timed("Airflow's first task, which waits until Airflow's API is up"):
             dags.run("dq_check_existing_table", DAYS[0])
         self.console.print()

@@ -114,7 +114,7 @@ def _load(server: EmbeddedPostgres) -> None:
 
     with psycopg.connect(server.uri("warehouse"), autocommit=True) as warehouse:
         flights.load(warehouse)
-        warehouse.execute("CREATE SCHEMA analytics")
+        warehouse.execute("CREATE SCHEMA staging; CREATE SCHEMA analytics")
 
 
 def _run_examples() -> None:

@@ -58,6 +58,67 @@ def single_select(sql: str) -> str:
     return sql if end is None else sql[:end]
 
 
+def statements_in(sql: str) -> list[str]:
+    r"""The statements of a text, at its semicolons; what is a comment alone is none.
+
+    :raises SpecError: for a quote or a comment that does not close
+
+    >>> statements_in("DELETE FROM t; -- all\nINSERT INTO t VALUES (';');\n-- done")
+    ['DELETE FROM t', "-- all\nINSERT INTO t VALUES (';')"]
+    """
+    found: list[str] = []
+    start = position = 0
+    said = False
+    while position < len(sql):
+        match = TOKEN.match(sql, position)
+        assert match is not None
+        position = match.end()
+        if match["open"]:
+            raise SpecError(f"a quote opens and does not close: {sql[match.start() :][:40]!r}", hint="close it")
+        if match["block"]:
+            position = _end_of_comment(sql, position)
+        elif match["other"] == ";":
+            found += [sql[start : match.start()].strip()] if said else []
+            start, said = position, False
+        elif match["space"] is None and match["line"] is None:
+            said = True
+    return [*found, sql[start:].strip()] if said else found
+
+
+def first_word(sql: str) -> str:
+    r"""The first word of a statement, in small letters; empty if it begins otherwise.
+
+    >>> first_word("-- all\n/* of them */ DELETE FROM t")
+    'delete'
+    """
+    position = 0
+    while match := TOKEN.match(sql, position):
+        position = match.end()
+        if match["block"]:
+            position = _end_of_comment(sql, position)
+        elif match["space"] is None and match["line"] is None:
+            return (match["word"] or "").lower()
+    return ""
+
+
+def bare(sql: str) -> str:
+    r"""A statement without its comments and what it quotes, with single blanks.
+
+    >>> bare("COPY -- all\n  t FROM 'STDIN'")
+    "COPY t FROM ''"
+    """
+    parts: list[str] = []
+    position = 0
+    while match := TOKEN.match(sql, position):
+        position = match.end()
+        if match["block"]:
+            position = _end_of_comment(sql, position)
+        blank = match["block"] or match["line"] or match["space"]
+        quoted = match["text"] or match["escape"] or match["dollar"]
+        parts.append(" " if blank else "''" if quoted else '""' if match["name"] else match.group())
+    return " ".join("".join(parts).split())
+
+
 def _end_of_comment(sql: str, position: int) -> int:
     depth = 1
     while depth:

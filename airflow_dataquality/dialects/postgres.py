@@ -36,6 +36,9 @@ class Postgres(CatalogSql, PostgresBoardSql, PostgresSummarySql, PostgresUpsertS
         "FROM pg_partition_tree({quoted})",
     }
     begin_read = "BEGIN READ ONLY"
+    savepoints = True
+    """Whether part of a transaction can be rolled back."""
+    table_indexes = True
     types: Mapping[str, str] = {**Dialect.types, "text": "TEXT", "long": "TEXT", "time": "TIMESTAMP WITH TIME ZONE"}
     now = "clock_timestamp()"  # CURRENT_TIMESTAMP is when the transaction began
     age = "EXTRACT(EPOCH FROM clock_timestamp() - {moment})"

@@ -77,6 +77,33 @@ class StagingSql(Names):
         """An empty table with the SELECT's columns."""
         return f"CREATE TABLE {self.table(stage)} AS\n{select}\nWITH NO DATA"
 
+    def create_typed(self, stage: Table, types: Mapping[str, str]) -> list[str]:
+        """An empty table with columns of types that were checked before."""
+        listed = ", ".join(f"{self.identifier(name)} {kind}" for name, kind in types.items())
+        return [f"CREATE TABLE {self.table(stage)} ({listed})"]
+
+    def dress_new(
+        self, stage: Table, *, indexes: Iterable[tuple[str, Sequence[str], bool]], comments: Mapping[str, str]
+    ) -> list[str]:
+        """Give a new table its indexes and comments.
+
+        :param indexes: name, columns, and whether it is the primary key
+        """
+        made = [
+            f"ALTER TABLE {self.table(stage)} ADD CONSTRAINT {self.identifier(name)} "
+            f"PRIMARY KEY ({self.identifiers(columns)})"
+            if key
+            else f"CREATE INDEX {self.identifier(name)} ON {self.table(stage)} ({self.identifiers(columns)})"
+            for name, columns, key in indexes
+        ]
+        return [*made, *self._comments(stage, comments)]
+
+    def _comments(self, table: Table, comments: Mapping[str, str]) -> list[str]:
+        return [
+            f"COMMENT ON COLUMN {self.table(table)}.{self.identifier(name)} IS {self.literal(comment)}"
+            for name, comment in comments.items()
+        ]
+
     def create_sorted_as(self, stage: Table, select: str, column: str, index: Table) -> Sequence[str]:
         """An empty table with the SELECT's columns, in which rows are found by one of them."""
         return self.create_stage_as(stage, select), *self.sort_by(stage, column, index)

@@ -27,6 +27,8 @@ class Redshift(WindowedBoardSql, RedshiftSummarySql, RedshiftUpsertSql, Redshift
 
     name = "redshift"
     max_name_bytes = 127  # https://docs.aws.amazon.com/redshift/latest/dg/r_names.html
+    savepoints = False  # https://docs.aws.amazon.com/redshift/latest/dg/c_unsupported-postgresql-features.html
+    table_indexes = False  # as above
     max_select_items = 1600  # https://docs.aws.amazon.com/redshift/latest/dg/r_CREATE_TABLE_usage.html
     templates: Mapping[str, str] = {
         **Postgres.templates,

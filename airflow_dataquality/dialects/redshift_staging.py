@@ -66,6 +66,15 @@ class StagingSql(ExchangeSql):
         """CREATE TABLE AS without WITH NO DATA."""
         return f"CREATE TABLE {self.table(stage)} AS\nSELECT * FROM (\n{select}\n) AS q LIMIT 0"
 
+    def dress_new(
+        self, stage: Table, *, indexes: Iterable[tuple[str, Sequence[str], bool]], comments: Mapping[str, str]
+    ) -> list[str]:
+        """Comments alone: there are no indexes, and a primary key needs columns that were made NOT NULL.
+
+        https://docs.aws.amazon.com/redshift/latest/dg/r_ALTER_TABLE.html
+        """
+        return self._comments(stage, comments)
+
     def create_sorted_as(self, stage: Table, select: str, column: str, index: Table) -> Sequence[str]:
         """CREATE TABLE AS with a sort key: https://docs.aws.amazon.com/redshift/latest/dg/r_CREATE_TABLE_AS.html."""
         key = self.identifier(column)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from airflow_dataquality.dialects.names import Names
 from airflow_dataquality.model import Table
@@ -24,6 +25,11 @@ class SourceSql(Names):
     def copy_from_stdin(self, stage: Table, columns: Sequence[str]) -> str:
         """Store rows that the client sends, where the driver can."""
         return f"COPY {self.table(stage)} ({self.identifiers(columns)}) FROM STDIN"
+
+    def set_all(self, stage: Table, values: Mapping[str, Any]) -> str:
+        """Give every row the same values."""
+        listed = ", ".join(f"{self.identifier(name)} = {self.literal(value)}" for name, value in values.items())
+        return f"UPDATE {self.table(stage)} SET {listed}"
 
     def insert_one(self, stage: Table, columns: Sequence[str]) -> str:
         """Store a row, its values given apart from the statement."""

@@ -15,6 +15,7 @@ from typing import Any
 from airflow_dataquality.engine import staging
 from airflow_dataquality.engine.columns import Shape, canonical_values, shape_of
 from airflow_dataquality.engine.ledger import Ledger, Run
+from airflow_dataquality.engine.new_table import NewTable
 from airflow_dataquality.engine.session import ExchangeSession
 from airflow_dataquality.engine.settings import Settings
 from airflow_dataquality.engine.source import Select
@@ -203,6 +204,7 @@ class _Described:
     spec: Backfill
     source: Select
     append_columns: bool = False
+    new: NewTable = field(default_factory=NewTable)
 
     @property
     def key(self) -> Mapping[str, Range]:

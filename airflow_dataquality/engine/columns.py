@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from airflow_dataquality.engine.new_table import NewTable
 from airflow_dataquality.engine.said import said
 from airflow_dataquality.engine.session import ExchangeSession, Session
 from airflow_dataquality.engine.source import Select, Source
@@ -25,6 +26,7 @@ class Shape:
     :param table: the table that the stage is for
     :param features: of the table; None if it does not exist
     :param select: what the table will look like that does not exist
+    :param new: what tells its types, if there is no SELECT
     """
 
     table: Table
@@ -32,6 +34,7 @@ class Shape:
     appended: dict[str, str]
     features: Features | None
     select: str = ""
+    new: NewTable | None = None
 
     def statements(self, sql: Any, stage: Table, *, sorted_by: str | None = None) -> list[str]:
         """What makes the empty stage.
@@ -39,6 +42,8 @@ class Shape:
         :param sorted_by: the column by which rows of a new table are looked for
         """
         index = sorting_index(stage, sql.max_name_bytes)
+        if self.features is None and self.new is not None:
+            return self.new.creation(sql, stage, self.supplied)
         if self.features is None:
             if sorted_by:
                 return list(sql.create_sorted_as(stage, self.select, sorted_by, index))
@@ -66,7 +71,7 @@ def shape_of(session: ExchangeSession, target: Target, load: Any) -> Shape:
     :raises SchemaDrift: if its columns are not the table's
     :raises PartitionError: if it lacks a column of the partition
     """
-    held = session.columns(target.table) if target.features is not None else ()
+    held = session.columns(target.table) if target.features is not None else load.new.columns
     names = load.source.names(session, held)
     missing_keys = [column for column in load.key if column not in names]
     if missing_keys:
@@ -75,6 +80,8 @@ def shape_of(session: ExchangeSession, target: Target, load: Any) -> Shape:
             hint=f"supply it, too; {did_you_mean(missing_keys[0], names, label='its columns')}",
         )
     if target.features is None:
+        if load.new.types and not isinstance(load.source, Select):
+            return Shape(target.table, names, {}, None, new=load.new)
         return Shape(target.table, names, {}, None, _select(load.source, target, "the table does not exist"))
     extra = _drift(target, names, append=load.append_columns)
     types = (

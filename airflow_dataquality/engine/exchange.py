@@ -15,6 +15,7 @@ from airflow_dataquality.engine import staging
 from airflow_dataquality.engine.choice import Choice
 from airflow_dataquality.engine.ledger import Run
 from airflow_dataquality.engine.locks import Locks
+from airflow_dataquality.engine.new_table import NewTable
 from airflow_dataquality.engine.said import database_error, said
 from airflow_dataquality.engine.session import ExchangeSession
 from airflow_dataquality.engine.settings import Settings
@@ -35,6 +36,7 @@ class Exchange(abc.ABC):
     :param columns: the columns that the SELECT supplies
     :param appended: of these, the ones that the table does not have yet → type
     :param undress: stages the same rows again, bare
+    :param new: what the table gets if it has to be made
     """
 
     chooses: ClassVar[type[Choice]] = Choice
@@ -44,11 +46,12 @@ class Exchange(abc.ABC):
     def __init__(
         self, session: ExchangeSession, settings: Settings, stage: Stage, partition: Partition, run: Run, *,
         columns: Sequence[str], appended: dict[str, str], record: Callable[[str, Table | None], None],
-        undress: Callable[[], None],
+        undress: Callable[[], None], new: NewTable | None = None,
     ) -> None:  # fmt: skip
         self.session, self.sql = session, session.dialect
         self.settings, self.stage, self.partition, self.run = settings, stage, partition, run
         self.columns, self.appended, self.record, self.undress = columns, appended, record, undress
+        self.new = new or NewTable()
         self.dressed = False
         self.choice = self.chooses(session, settings, partition)
         self.locks = Locks(session, settings, partition)
@@ -127,11 +130,29 @@ class Exchange(abc.ABC):
 
     def take_free_name(self, target: Target) -> None:
         """Make the stage the table, with the privileges that a new table gets here, and record it."""
-        self.session.execute(self.sql.mark(self.stage.table, None))
+        self.session.execute(self.sql.mark(self.stage.table, self.new.comment))
         for grant in self.stage.default_grants:
             self.send(self.sql.grant(self.stage.table, grant))
         self.session.execute(self.sql.rename_table(self.stage.table, target.table.name))
         self.record("create", None)
+
+    def dress_new(self) -> None:
+        """Give the stage what a new table gets, before its rows become visible.
+
+        :raises ExchangeError: if the rows break its primary key
+        """
+        indexes = self.new.on_stage(self.stage.table, self.sql.max_name_bytes)
+        statements = self.sql.dress_new(self.stage.table, indexes=indexes, comments=self.new.comments)
+        if not statements:
+            return
+        self.dressed = True
+        try:
+            with self.session.transaction():
+                for statement in statements:
+                    self.session.execute(statement)
+        except Exception as error:
+            known = database_error(f"the new {self.partition.table} cannot have its key and indexes", error)
+            raise ExchangeError(known.message, hint="mend the SELECT, or what is declared of the table") from error
 
     @abc.abstractmethod
     def swap(self, target: Target) -> None:

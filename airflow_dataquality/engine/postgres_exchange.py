@@ -27,21 +27,27 @@ class PostgresExchange(Exchange):
     """One exchange of one stage on Postgres."""
 
     def create(self, target: Target) -> None:
+        self.dress_new()
+
         def once() -> None:
             with self.locks.exclusive(whole=True):
                 if oid_of(self.session, target.table) is not None:
                     raise Changed("it exists now")
                 self.session.execute(self.sql.lock_timeout(self.settings.lock_timeout))
                 self.take_free_name(target)
-                self.name_index(target.table)
+                self.name_indexes(target.table)
 
         self.locks.attempts(once)
 
-    def name_index(self, table: Table) -> None:
-        """Have the index that the stage was made with be called as its table is, if it has one."""
-        index, wanted = (sorting_index(t, self.sql.max_name_bytes) for t in (self.stage.table, table))
-        if oid_of(self.session, index) is not None and oid_of(self.session, wanted) is None:
-            self.session.execute(self.sql.rename_index(index, wanted.name))
+    def name_indexes(self, table: Table) -> None:
+        """Have the indexes that the stage was made with be called as its table is, if it has any."""
+        limit = self.sql.max_name_bytes
+        made = zip(self.new.on_stage(self.stage.table, limit), self.new.indexed(table, limit), strict=True)
+        names = {sorting_index(self.stage.table, limit).name: sorting_index(table, limit).name}
+        for name, wanted in (names | {old: new for (old, *_), (new, *_) in made}).items():
+            index, free = Table(name, table.schema), Table(wanted, table.schema)
+            if oid_of(self.session, index) is not None and oid_of(self.session, free) is None:
+                self.session.execute(self.sql.rename_index(index, wanted))
 
     def swap(self, target: Target) -> None:
         assert target.features is not None

@@ -16,6 +16,7 @@ from airflow_dataquality.engine.exchange import Exchange
 from airflow_dataquality.engine.explain import explain
 from airflow_dataquality.engine.judge import resolve
 from airflow_dataquality.engine.ledger import Ledger, Lineage, Run
+from airflow_dataquality.engine.new_table import NewTable, tell_lacks
 from airflow_dataquality.engine.postgres_exchange import PostgresExchange
 from airflow_dataquality.engine.redshift_exchange import RedshiftExchange
 from airflow_dataquality.engine.session import ExchangeSession
@@ -43,6 +44,7 @@ class Load:
     :param staging_ttl: how long rejected rows are kept at most
     :param explain: log the plan of the SELECT before it runs
     :param sorted_by: the column by which rows are looked for, if the table has to be made
+    :param new: what the table gets if it has to be made
     :param lineage: what the ledger keeps of a summary
     :param found: what checks had found of these rows before, which the ledger is to keep with the publication
     :param within: called in the transaction that makes the rows visible, once its locks are held; what it raises rolls
@@ -61,6 +63,7 @@ class Load:
     staging_ttl: timedelta = staging.TTL
     explain: bool = False
     sorted_by: str | None = None
+    new: NewTable = field(default_factory=NewTable)
     lineage: Lineage | None = None
     found: Summary | None = None
     within: Callable[[], None] | None = None
@@ -165,6 +168,7 @@ class _Publication:
 
     def go(self) -> Outcome:
         exchange = self._exchange()
+        tell_lacks(self.session, self.target.table, self.load.new, self.target.features)
         if self.target.features is not None:
             exchange.choice.modes(self.target)  # refused now, or never: before the SELECT runs
         self.checking.preflight(Partition(self.stage.table))
@@ -188,6 +192,7 @@ class _Publication:
         return EXCHANGES[self.session.dialect.name](
             self.session, self.load.settings, self.stage, self.partition, self.run,
             columns=self.shape.supplied, appended=self.shape.appended, record=self._record, undress=self._undress,
+            new=self.load.new,
         )  # fmt: skip
 
     def _undress(self) -> None:

@@ -53,6 +53,8 @@ class RedshiftExchange(Exchange):
     }
 
     def create(self, target: Target) -> None:
+        self.dress_new()
+
         def once() -> None:
             with self.session.transaction():
                 self.take_free_name(target)

@@ -210,16 +210,18 @@ class S3:
     :param options: parameters of COPY
     :param iam_role: the role by which the database reads: an ARN, or ``default``
     :param columns: what the files hold, in their order; empty for all columns of the target that can be supplied
+    :param constants: columns that the files do not hold → the value of each row
     """
 
     repeatable = True
 
     def __init__(
         self, uri: str, *, iam_role: str, region: str | None = None, options: Sequence[str] = (),
-        columns: Sequence[str] = (),
+        columns: Sequence[str] = (), constants: Mapping[str, Any] | None = None,
     ) -> None:  # fmt: skip
         self.uri, self.iam_role, self.region = uri, iam_role, region
         self.options, self._columns = tuple(options), list(columns)
+        self._constants = {name: value for name, value in (constants or {}).items() if name not in columns}
 
     def __str__(self) -> str:
         return " ".join([self.uri, *self.options])
@@ -236,16 +238,17 @@ class S3:
                 f"the columns in {self.uri} are not known, as the table does not exist",
                 hint="name them with columns=[…]",
             )
-        return list(names)
+        return [*(name for name in self._constants if name not in names), *names]
 
     def fill(self, session: ExchangeSession, stage: Table, columns: Sequence[str]) -> int:
         sql = session.dialect
-        copy = sql.copy_from_s3(
-            stage, columns, self.uri, iam_role=self.iam_role, region=self.region, options=self.options
-        )
+        held = [name for name in columns if not self._columns or name in self._columns]
+        copy = sql.copy_from_s3(stage, held, self.uri, iam_role=self.iam_role, region=self.region, options=self.options)
         try:
             session.execute(copy)
-            return int(session.query(sql.copied())[0][0])
+            rows = int(session.query(sql.copied())[0][0])
+            if lacking := {name: self._constants[name] for name in columns if name not in held}:
+                session.execute(sql.set_all(stage, lacking))
         except DataQualityError:
             raise
         except Exception as error:
@@ -253,6 +256,7 @@ class S3:
             nothing = "no file has this prefix: look at s3_uri, and at what writes the files"
             hint = nothing if "does not exist" in said(error).message else which
             raise database_error(f"COPY from {self.uri} failed", error, hint=hint) from error
+        return rows
 
 
 def suppliable(columns: Iterable[Column]) -> list[str]:

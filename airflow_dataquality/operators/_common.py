@@ -268,14 +268,16 @@ def attach_to_outlets(
 
 def published_by(outcome: Any) -> Sequence[Partition]:
     """The partitions that a load published: none if it has a whole table, or nothing."""
-    if getattr(outcome, "mode", None) is None:
-        return ()
     changed: Sequence[Partition] | None = getattr(outcome, "changed", None)
-    return [outcome.partition] if changed is None else changed
+    if changed is not None:
+        return changed
+    return () if getattr(outcome, "mode", None) is None else (outcome.partition,)
 
 
 def ruleset_name(checks: Any) -> str | None:
     """What to call the rule set: its name, or its file's."""
+    if isinstance(named := getattr(checks, "ruleset", None), str):
+        return named
     if isinstance(checks, Mapping):
         name = checks.get("name") if "rules" in checks else None
         return str(name) if name else None

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow_dataquality.dialects.postgres import Postgres
 from airflow_dataquality.engine.ledger import Ledger
 from airflow_dataquality.engine.measure import Scan
+from airflow_dataquality.engine.new_table import NewTable
 from airflow_dataquality.engine.publish import Load, Outcome, publish
 from airflow_dataquality.engine.settings import MODES, Settings
 from airflow_dataquality.errors import SpecError, did_you_mean
@@ -68,6 +69,8 @@ class StageCheckExchangeOperator(LoadOperator):
     :param exchange_timeout: how long to keep asking: seconds, timedelta or "5m". After that ``auto`` overwrites, and
         a mode that was insisted on fails
     :param allow_side_effects: names of triggers, rules, foreign keys … that an overwrite may set off
+    :param new_table: what the table gets if it has to be created: primary key, indexes, comments, and types where the
+        source is no SELECT, as :class:`airflow_dataquality.engine.new_table.NewTable`
     :param explain: log the plan of the SELECT before it runs, and warn of slow steps
     :param ledger_schema: schema of the ledger's tables
     :param database: database to use instead of the connection's
@@ -106,6 +109,7 @@ class StageCheckExchangeOperator(LoadOperator):
         lock_timeout: float | str | timedelta = 0.1,
         exchange_timeout: float | str | timedelta = 60,
         allow_side_effects: Sequence[str] = (),
+        new_table: NewTable | None = None,
         explain: bool = False,
         ledger_schema: str = "dataquality",
         conn_id: str | None = None,
@@ -127,6 +131,7 @@ class StageCheckExchangeOperator(LoadOperator):
         self.on_schema_change = on_schema_change
         self.allow_empty = allow_empty
         self.allow_side_effects = allow_side_effects
+        self.new_table = new_table
         self._validate()
 
     def _validate(self) -> None:
@@ -176,6 +181,7 @@ class StageCheckExchangeOperator(LoadOperator):
             append_columns=self.on_schema_change == "append_columns",
             staging_ttl=timedelta(seconds=seconds(self.staging_ttl, "staging_ttl")),
             explain=self.explain,
+            new=self.new_table or NewTable(),
         )
 
     def _load(self, context: Context) -> Outcome:

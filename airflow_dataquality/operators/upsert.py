@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow_dataquality.dialects import dialect_for
 from airflow_dataquality.engine.fit import Upsert
 from airflow_dataquality.engine.ledger import Ledger
+from airflow_dataquality.engine.new_table import NewTable, create_empty
 from airflow_dataquality.engine.upsert import Outcome, upsert
 from airflow_dataquality.errors import SpecError, did_you_mean
 from airflow_dataquality.hooks.session import open_session
@@ -35,7 +36,8 @@ class UpsertOperator(LoadOperator):
     touched; then one transaction locks out other writers, writes, and records it. Readers see the rows before or
     after. Running it again with the same rows changes nothing.
 
-    :param table: the table, with SQL-quoted identifiers: ``analytics."Daily Flights"`` (templated). It has to exist
+    :param table: the table, with SQL-quoted identifiers: ``analytics."Daily Flights"`` (templated). It has to
+        exist, unless ``new_table`` is given
     :param keys: the columns by which a row is known. An index on them makes it fast; it is not necessary
     :param sql: one SELECT, or the path of a ``.sql`` file with it (templated). Columns are matched by name
     :param rows: instead of ``sql``: mappings of column to value; or sequences, with ``columns``; or a function
@@ -59,6 +61,8 @@ class UpsertOperator(LoadOperator):
     :param skip_unchanged: do not write rows whose values are the same in the table already
     :param update_columns: the columns that existing rows get; default: all supplied that are not keys
     :param insert_columns: the columns that new rows get; default: all supplied. The others get their defaults
+    :param new_table: create the table if it does not exist, as the source has it, and with what this says: primary
+        key, indexes, comments, as :class:`airflow_dataquality.engine.new_table.NewTable`. Not on SQLite
     :param explain: log how the database will run the statements, and warn of what is slow
     :param ledger_schema: schema of the ledger's tables
     :param lock_timeout: how long others may queue behind one lock request: seconds, timedelta or "100ms"; less than 2
@@ -99,6 +103,7 @@ class UpsertOperator(LoadOperator):
         skip_unchanged: bool = False,
         update_columns: Sequence[str] | None = None,
         insert_columns: Sequence[str] | None = None,
+        new_table: NewTable | None = None,
         explain: bool = False,
         ledger_schema: str = "dataquality",
         lock_timeout: float | str | timedelta = 0.1,
@@ -122,6 +127,7 @@ class UpsertOperator(LoadOperator):
         self.skip_unchanged = skip_unchanged
         self.update_columns = update_columns
         self.insert_columns = insert_columns
+        self.new_table = new_table
         self._validate()
 
     def _validate(self) -> None:
@@ -178,6 +184,8 @@ class UpsertOperator(LoadOperator):
         with open_session(hook) as session:
             self._session = session
             ledger = Ledger(session, self.ledger_schema)
+            if self.new_table is not None:
+                create_empty(session, work.table, work.source, self.new_table)
             outcome = upsert(session, ledger, work, common.run_identity(context))
             self._record_reads(session, outcome.table, context)
             return outcome

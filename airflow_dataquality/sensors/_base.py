@@ -52,6 +52,7 @@ class WaitingSensor(RendersDate, BaseSensorOperator):
             if not self.partitions:
                 raise SpecError(f"{type(self).__name__} waits for nothing", hint="give partitions=[…]")
         self._wanted: list[Any] = []
+        self.waiting_for: list[str] = []
 
     def _checked(self, read: Callable[[str], Any]) -> None:
         """Refuse now what can never be a partition, whatever its templates render to.
@@ -96,6 +97,7 @@ class WaitingSensor(RendersDate, BaseSensorOperator):
         except DataQualityError as error:
             self._refuse(str(error))
         unmet = {each: reason for each in self._wanted if (reason := trigger.unmet(sights[each])) is not None}
+        self.waiting_for = [f"{each}: {reason}" for each, reason in unmet.items()]
         for each, reason in unmet.items():
             if trigger.refuses(sights[each]):
                 self._refuse(f"{each}: {reason}")
