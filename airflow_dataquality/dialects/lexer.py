@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
 
 from airflow_dataquality.errors import SpecError
 
@@ -32,24 +33,17 @@ def single_select(sql: str) -> str:
     >>> single_select("SELECT ';' -- one; two\n;")
     "SELECT ';' -- one; two\n"
     """
-    end, first, position = None, None, 0
-    while position < len(sql):
-        match = TOKEN.match(sql, position)
-        assert match is not None
-        position = match.end()
-        if match["open"]:
-            raise SpecError(f"a quote opens and does not close: {sql[match.start() :][:40]!r}", hint="close it")
-        if match["block"]:
-            position = _end_of_comment(sql, position)
-        elif match["other"] == ";" and first:
+    end, first = None, None
+    for match in _closed(tokens(sql)):
+        if match["other"] == ";" and first:
             end = match.start() if end is None else end
-        elif match["space"] is None and match["line"] is None:
-            if end is not None:
-                raise SpecError(
-                    f"more than one statement: {sql[match.start() :][:40]!r} follows a semicolon",
-                    hint="write one SELECT; what must happen before or after it belongs into tasks of their own",
-                )
-            first = first or match.group().lower()
+            continue
+        if end is not None:
+            raise SpecError(
+                f"more than one statement: {sql[match.start() :][:40]!r} follows a semicolon",
+                hint="write one SELECT; what must happen before or after it belongs into tasks of their own",
+            )
+        first = first or match.group().lower()
     if first not in _QUERY:
         raise SpecError(
             f"not a SELECT: it begins with {first!r}" if first else "the SELECT is empty",
@@ -67,20 +61,12 @@ def statements_in(sql: str) -> list[str]:
     ['DELETE FROM t', "-- all\nINSERT INTO t VALUES (';')"]
     """
     found: list[str] = []
-    start = position = 0
-    said = False
-    while position < len(sql):
-        match = TOKEN.match(sql, position)
-        assert match is not None
-        position = match.end()
-        if match["open"]:
-            raise SpecError(f"a quote opens and does not close: {sql[match.start() :][:40]!r}", hint="close it")
-        if match["block"]:
-            position = _end_of_comment(sql, position)
-        elif match["other"] == ";":
+    start, said = 0, False
+    for match in _closed(tokens(sql)):
+        if match["other"] == ";":
             found += [sql[start : match.start()].strip()] if said else []
-            start, said = position, False
-        elif match["space"] is None and match["line"] is None:
+            start, said = match.end(), False
+        else:
             said = True
     return [*found, sql[start:].strip()] if said else found
 
@@ -91,14 +77,8 @@ def first_word(sql: str) -> str:
     >>> first_word("-- all\n/* of them */ DELETE FROM t")
     'delete'
     """
-    position = 0
-    while match := TOKEN.match(sql, position):
-        position = match.end()
-        if match["block"]:
-            position = _end_of_comment(sql, position)
-        elif match["space"] is None and match["line"] is None:
-            return (match["word"] or "").lower()
-    return ""
+    first = next(tokens(sql), None)
+    return ((first and first["word"]) or "").lower()
 
 
 def bare(sql: str) -> str:
@@ -108,15 +88,47 @@ def bare(sql: str) -> str:
     "COPY t FROM ''"
     """
     parts: list[str] = []
+    for match in _all_tokens(sql):
+        quoted = match["text"] or match["escape"] or match["dollar"]
+        parts.append(" " if _is_blank(match) else "''" if quoted else '""' if match["name"] else match.group())
+    return " ".join("".join(parts).split())
+
+
+def tokens(sql: str) -> Iterator[re.Match[str]]:
+    """The words and signs of SQL, matches of :data:`TOKEN`, without blanks and comments.
+
+    :raises SpecError: for a comment that does not close
+    """
+    return (match for match in _all_tokens(sql) if not _is_blank(match))
+
+
+def _all_tokens(sql: str) -> Iterator[re.Match[str]]:
+    """The tokens in order; of a comment in ``/* … */`` the beginning stands for all of it.
+
+    :raises SpecError: for such a comment that does not close
+    """
     position = 0
     while match := TOKEN.match(sql, position):
-        position = match.end()
-        if match["block"]:
-            position = _end_of_comment(sql, position)
-        blank = match["block"] or match["line"] or match["space"]
-        quoted = match["text"] or match["escape"] or match["dollar"]
-        parts.append(" " if blank else "''" if quoted else '""' if match["name"] else match.group())
-    return " ".join("".join(parts).split())
+        position = _end_of_comment(sql, match.end()) if match["block"] else match.end()
+        yield match
+
+
+def _closed(found: Iterable[re.Match[str]]) -> Iterator[re.Match[str]]:
+    """The tokens, of which none is a quote that does not close.
+
+    :raises SpecError: for one
+    """
+    for match in found:
+        if match["open"]:
+            raise SpecError(
+                f"a quote opens and does not close: {match.string[match.start() :][:40]!r}", hint="close it"
+            )
+        yield match
+
+
+def _is_blank(match: re.Match[str]) -> bool:
+    """Whether it is white space or a comment."""
+    return match.lastgroup in ("block", "line", "space")
 
 
 def _end_of_comment(sql: str, position: int) -> int:

@@ -6,10 +6,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from airflow_dataquality.dialects.sandbox import Typed
 from airflow_dataquality.errors import SpecError, did_you_mean
 from airflow_dataquality.testing.rows import Rows, as_text, shown
 from airflow_dataquality.testing.sandbox import Sandbox, Texts
-from airflow_dataquality.testing.values import Typed, key_of, value_of
+from airflow_dataquality.testing.values import key_of, value_of
 
 _SAME, _MISSING, _MORE = " ", "-", "+"
 _MOST_SAME, _MOST = 3, 20

@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from airflow_dataquality.dialects.lexer import single_select
+from airflow_dataquality.dialects import sandbox as sql_of
+from airflow_dataquality.dialects.lexer import single_select, statements_in, tokens
 from airflow_dataquality.engine.rows import Run as Identity
 from airflow_dataquality.errors import DataQualityError, SpecError, TableError
 from airflow_dataquality.model import Table
-from airflow_dataquality.testing import statements as sql_of
 from airflow_dataquality.testing.client import of_files, of_function
 from airflow_dataquality.testing.work import Work, failed, keyed
 
@@ -124,8 +124,7 @@ def _sql(work: Work) -> str | None:
 
 def creates(script: str, table: Table) -> bool:
     """Whether statements make the table themselves."""
-    from airflow_dataquality.dialects.lexer import statements_in
-    from airflow_dataquality.testing.names import bare, tokens
+    from airflow_dataquality.testing.names import bare
 
     for statement in statements_in(script):
         words = [bare(match.group()) for match in tokens(statement)]

@@ -8,9 +8,9 @@ import secrets
 from functools import cached_property
 from pathlib import Path
 
+from airflow_dataquality.dialects import sandbox as sql_of
 from airflow_dataquality.errors import SpecError
 from airflow_dataquality.hooks.session import DbApiSession
-from airflow_dataquality.testing import statements
 from airflow_dataquality.testing.database import Database, reflecting
 from airflow_dataquality.testing.sandbox import Sandbox, Session
 from airflow_dataquality.testing.shapes import Shapes
@@ -89,7 +89,7 @@ class Kit:
         """Close the connections, and stop what was started."""
         if self._recorded:
             with self.scratch() as box:
-                box.session.execute(statements.drop_schemas(box.sql, [self.ledger]))
+                box.session.execute(sql_of.drop_schemas(box.sql, [self.ledger]))
                 box.keep()
             self._recorded = False
         for session in self._sessions.values():

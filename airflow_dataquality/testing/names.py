@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator
 
-from airflow_dataquality.dialects.lexer import TOKEN
+from airflow_dataquality.dialects.lexer import tokens
 from airflow_dataquality.errors import DataQualityError
 from airflow_dataquality.model import Table
 
@@ -66,18 +65,6 @@ def _looked_for(sql: str, known: set[tuple[str | None, str]]) -> Iterator[Place]
         behind_dot = number > 0 and words[number - 1][2] == "."
         if dot == "." and not behind_dot and (bare(schema), bare(name)) in known:
             yield start, end, bare(schema)
-
-
-def tokens(sql: str) -> Iterator[re.Match[str]]:
-    """The words and signs of SQL, without blanks and comments."""
-    position = 0
-    while match := TOKEN.match(sql, position):
-        position = match.end()
-        if match["block"]:
-            end = sql.find("*/", position)
-            position = len(sql) if end < 0 else end + 2
-        elif not match["space"] and not match["line"]:
-            yield match
 
 
 def bare(name: str) -> str:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from airflow_dataquality.dialects.lexer import single_select
+from airflow_dataquality.dialects import sandbox as sql_of
+from airflow_dataquality.dialects.lexer import single_select, tokens
 from airflow_dataquality.errors import SpecError, did_you_mean
-from airflow_dataquality.testing import statements
-from airflow_dataquality.testing.names import bare, tokens
+from airflow_dataquality.testing.names import bare
 
 _QUERY = ("select", "with", "values", "table")
 
@@ -61,7 +61,7 @@ class Parts:
         wanted = bare(name)
         for each in self.ctes:
             if each.name == wanted:
-                return statements.part_of(self.sql[: each.end], each.written)
+                return sql_of.part_of(self.sql[: each.end], each.written)
         hint = did_you_mean(name, [each.name for each in self.ctes], label="CTEs")
         others = [each.name for each in self.subqueries if each.name]
         also = f"; subqueries, with .subquery(): {', '.join(others)}" if others else ""
@@ -87,7 +87,7 @@ class Parts:
     def _alone(self, found: Subquery) -> str:
         # A subquery inside a CTE knows those before it; one behind them knows all.
         before = [each for each in self.ctes if each.end <= found.start]
-        return statements.part_of(
+        return sql_of.part_of(
             self.sql[: before[-1].end] if before else "", f"{self.sql[found.start : found.end]} AS subquery"
         )
 

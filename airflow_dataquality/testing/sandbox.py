@@ -7,14 +7,14 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Self
 
+from airflow_dataquality.dialects import sandbox as sql_of
 from airflow_dataquality.dialects.postgres import Postgres
+from airflow_dataquality.dialects.sandbox import Typed
 from airflow_dataquality.engine.said import said
 from airflow_dataquality.errors import DataQualityError, SpecError
 from airflow_dataquality.hooks.session import DbApiSession
 from airflow_dataquality.model import Table
-from airflow_dataquality.testing import statements as sql_of
 from airflow_dataquality.testing.names import moved
-from airflow_dataquality.testing.values import Typed
 
 _NAME_BYTES = 63
 Texts = Sequence[str | None]

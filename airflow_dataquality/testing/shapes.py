@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from airflow_dataquality.dialects.sandbox import Typed
 from airflow_dataquality.engine.said import said
 from airflow_dataquality.errors import DataQualityError, SpecError
 from airflow_dataquality.model import Table
 from airflow_dataquality.testing import kinds
-from airflow_dataquality.testing.values import Typed
 from airflow_dataquality.testing.work import Work
 from airflow_dataquality.transforms.model import SELECTS, Output, Transform
 from airflow_dataquality.transforms.places import Misfit, in_yaml

@@ -7,17 +7,17 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
+from airflow_dataquality.dialects import sandbox as sql_of
+from airflow_dataquality.dialects.sandbox import Typed
 from airflow_dataquality.errors import SpecError, did_you_mean
 from airflow_dataquality.model import Table
 from airflow_dataquality.results import Summary
 from airflow_dataquality.testing import kinds
-from airflow_dataquality.testing import statements as sql_of
 from airflow_dataquality.testing.found import Found
 from airflow_dataquality.testing.judging import judged
 from airflow_dataquality.testing.parts import Parts
 from airflow_dataquality.testing.rows import Rows, as_text
 from airflow_dataquality.testing.sandbox import Sandbox
-from airflow_dataquality.testing.values import Typed
 from airflow_dataquality.testing.work import Work, failed
 from airflow_dataquality.transforms.model import SELECTS, Transform
 from airflow_dataquality.transforms.rendering import is_template, rendered

@@ -1,58 +1,18 @@
-"""Columns with their types, and what their values, which the database writes as text, are in Python."""
+"""What values, which the database writes as text, are in Python."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import date, datetime, time
 from decimal import Decimal, InvalidOperation
 from types import MappingProxyType
 from typing import Any
 
+from airflow_dataquality.dialects.sandbox import Typed
+
 _WHOLE = frozenset({"smallint", "integer", "bigint", "oid"})
-_DEFAULTS: Mapping[str, str] = MappingProxyType(
-    {"N": "0", "S": "", "B": "false", "A": "{}", "T": "0", "I": "0.0.0.0", "R": "empty", "V": ""}  # noqa: S104 - a value
-)
-"""By category: https://www.postgresql.org/docs/current/catalog-pg-type.html#CATALOG-TYPCATEGORY-TABLE."""
-_OF_TYPES: Mapping[str, str] = MappingProxyType(
-    {
-        "json": "{}", "jsonb": "{}", "uuid": "00000000-0000-0000-0000-000000000000", "bytea": "", "xml": "", "bit": "0",
-        "time without time zone": "00:00", "time with time zone": "00:00+00",
-    }
-)  # fmt: skip
-DAY = "1970-01-01"
-
-
-@dataclass(frozen=True)
-class Typed:
-    """A column.
-
-    :param type: as a table is created with it: ``numeric(10,2)``
-    :param bare: without its size: ``numeric``
-    :param category: Postgres' own letter for kinds of types
-    :param label: the first of an enum's labels
-    """
-
-    name: str
-    type: str
-    bare: str
-    category: str
-    label: str | None = None
-
-    @property
-    def is_array(self) -> bool:
-        return self.category == "A"
-
-    @property
-    def default(self) -> str | None:
-        """What a row gets that does not name the column: a value of the type, where one is known; else NULL."""
-        if self.category == "E":
-            return self.label
-        if self.bare in _OF_TYPES:
-            return _OF_TYPES[self.bare]
-        return DAY if self.category == "D" else _DEFAULTS.get(self.category)
 
 
 def value_of(column: Typed, text: str | None) -> Any:

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from airflow_dataquality.dialects import sandbox as sql_of
 from airflow_dataquality.engine.said import said
 from airflow_dataquality.errors import TableError
 from airflow_dataquality.model import Partition, Table
-from airflow_dataquality.testing import statements as sql_of
 from airflow_dataquality.testing.sandbox import Sandbox
 from airflow_dataquality.transforms.model import Output, Transform
 from airflow_dataquality.transforms.rendering import is_template, rendered, rendered_sql

@@ -1,12 +1,13 @@
-"""The SQL of the kit, for Postgres. Names and values are quoted by the dialect."""
+"""Where transforms are tested: SQL for tables of a few rows, on Postgres, each value written as text."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
 
 from airflow_dataquality.dialects.names import Names
 from airflow_dataquality.model import Table
-from airflow_dataquality.testing.values import Typed
 
 BEGIN, COMMIT, ROLLBACK = "BEGIN", "COMMIT", "ROLLBACK"
 SAVE, RELEASE, BACK = "SAVEPOINT dq_kit", "RELEASE SAVEPOINT dq_kit", "ROLLBACK TO SAVEPOINT dq_kit"
@@ -20,6 +21,48 @@ SELECT a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod), pg_catalog.fo
 FROM pg_catalog.pg_attribute AS a JOIN pg_catalog.pg_type AS t ON t.oid = a.atttypid
 WHERE a.attrelid = pg_catalog.to_regclass({table}) AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum
 """
+
+_DEFAULTS: Mapping[str, str] = MappingProxyType(
+    {"N": "0", "S": "", "B": "false", "A": "{}", "T": "0", "I": "0.0.0.0", "R": "empty", "V": ""}  # noqa: S104 - a value
+)
+"""By category: https://www.postgresql.org/docs/current/catalog-pg-type.html#CATALOG-TYPCATEGORY-TABLE."""
+_OF_TYPES: Mapping[str, str] = MappingProxyType(
+    {
+        "json": "{}", "jsonb": "{}", "uuid": "00000000-0000-0000-0000-000000000000", "bytea": "", "xml": "", "bit": "0",
+        "time without time zone": "00:00", "time with time zone": "00:00+00",
+    }
+)  # fmt: skip
+DAY = "1970-01-01"
+
+
+@dataclass(frozen=True)
+class Typed:
+    """A column.
+
+    :param type: as a table is created with it: ``numeric(10,2)``
+    :param bare: without its size: ``numeric``
+    :param category: Postgres' own letter for kinds of types
+    :param label: the first of an enum's labels
+    """
+
+    name: str
+    type: str
+    bare: str
+    category: str
+    label: str | None = None
+
+    @property
+    def is_array(self) -> bool:
+        return self.category == "A"
+
+    @property
+    def default(self) -> str | None:
+        """What a row gets that does not name the column: a value of the type, where one is known; else NULL."""
+        if self.category == "E":
+            return self.label
+        if self.bare in _OF_TYPES:
+            return _OF_TYPES[self.bare]
+        return DAY if self.category == "D" else _DEFAULTS.get(self.category)
 
 
 def create_schema(sql: Names, name: str) -> str:
