@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_dataquality.engine.backfill import Connected
@@ -237,10 +237,7 @@ class IncrementalSummaryOperator(Publishing):
         return self._tell(context, outcome)
 
     def _run(self, context: Context) -> Any:
-        load, hook = self.load(context), self.get_db_hook()
-
-        def connect() -> AbstractContextManager[DbApiSession]:
-            return open_exchange(hook)
+        load, connect = self.load(context), partial(open_exchange, self.get_db_hook())
 
         def hired(pool: Pool) -> None:
             self._pool = pool
