@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -54,6 +54,17 @@ def outlets_of(context: Mapping[str, Any]) -> list[Asset]:
     return [each for each in getattr(context.get("task"), "outlets", None) or () if isinstance(each, Asset)]
 
 
+class _WithoutOneLast(set[str | None]):
+    """Keys of partitions, in whose order their events are made: the event without a partition comes last.
+
+    It queues the runs of DAGs that are scheduled by the asset. To a run belong the events up to then: those that came
+    later, with another day's score, would be the next run's.
+    """
+
+    def __iter__(self) -> Iterator[str | None]:
+        return iter(sorted(super().__iter__(), key=lambda key: (key is None, key or "")))
+
+
 def add_partitions(context: Mapping[str, Any], keys: Iterable[str], *, outlet: Asset | None = None) -> None:
     """Have the task's outlets tell of partitions, so that DAGs that are scheduled by partitions run for each.
 
@@ -77,7 +88,7 @@ def add_partitions(context: Mapping[str, Any], keys: Iterable[str], *, outlet: A
             continue
         accessor.add_partitions(fit)
         if getattr(context.get("dag_run"), "partition_key", None) is None:
-            accessor.partition_keys.add(None)
+            accessor.partition_keys = _WithoutOneLast({*accessor.partition_keys, None})
 
 
 def add_landed(context: Mapping[str, Any], conn_id: str, landed: Iterable[tuple[Table, Mapping[str, Any]]]) -> None:

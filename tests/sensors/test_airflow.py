@@ -216,3 +216,15 @@ def test_keys_that_airflow_does_not_take() -> None:
     add_partitions({**context, "dag_run": run}, ["2013-02-08"])
     assert accessor.partition_keys == {"2013-02-08"}, "a run of a partition has no event without one"
     assert partition_key({"ds": datetime(2013, 2, 8, tzinfo=UTC).date(), "n": 1}) == "2013-02-08|1"
+
+
+def test_the_event_that_queues_runs_comes_last() -> None:
+    """A run is of the events up to it: those that came later would be the next run's."""
+    accessor, asset = _accessor(), Asset("a")
+    if not hasattr(accessor, "add_partitions"):
+        pytest.skip("events have partitions since Airflow 3.2")
+    context: dict[str, Any] = {"outlet_events": {asset: accessor}, "task": type("Task", (), {"outlets": [asset]})}
+    days = [f"2013-02-{day:02d}" for day in range(1, 29)]
+    for keys in (days[7:], days[:7]):
+        add_partitions(context, keys)
+    assert list(accessor.partition_keys) == [*days, None]
