@@ -96,13 +96,16 @@ def events(dag_id: str) -> dict[str, set[str | None]]:
 @pytest.fixture
 def consumers(folder: Path) -> Callable[[], tuple[set[str], set[str]]]:
     """Of which partitions a DAG is queued that is scheduled by them, and which DAGs are queued that are not."""
-    from airflow.models.asset import AssetDagRunQueue, AssetPartitionDagRun
+    from airflow.models import asset
     from airflow.utils.session import create_session
+
+    if not hasattr(asset, "AssetPartitionDagRun"):
+        pytest.skip("events have partitions since Airflow 3.2")
 
     def queued() -> tuple[set[str], set[str]]:
         with create_session() as session:
-            partitions = set(session.scalars(select(AssetPartitionDagRun.partition_key)))
-            return partitions, set(session.scalars(select(AssetDagRunQueue.target_dag_id)))
+            partitions = set(session.scalars(select(asset.AssetPartitionDagRun.partition_key)))
+            return partitions, set(session.scalars(select(asset.AssetDagRunQueue.target_dag_id)))
 
     return queued
 
