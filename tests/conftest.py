@@ -24,7 +24,7 @@ EXAMPLE_DAGS = Path(__file__).parent.parent / "example_dags"
 
 # Temporary files are kept in memory where there is room: a database for each test is three hundred files, which cost
 # a disk ten times as much. Programs may be among them.
-_MEMORY, _ROOM = Path("/dev/shm"), 2 * 2**30  # noqa: S108 - a default of tempfile's is shared, too
+_MEMORY, _ROOM = Path("/dev/shm"), 4 * 2**30  # noqa: S108 - a default of tempfile's is shared, too
 
 
 def _has_room(folder: Path) -> bool:
