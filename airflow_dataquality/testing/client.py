@@ -31,12 +31,10 @@ def of_function(work: Work) -> str | None:
         def query(self, sql: str) -> list[dict[str, Any]]:
             return super().query(box.moved(sql, work.transform.reads))
 
-    function = work.transform.options.get("function", "run")
-    function = function if "." in function else f"{work.transform.path.with_suffix('.py')}:{function}"
     inputs = {name: Inside.of(box.session, name, _partition_of(work, name)) for name in work.transform.inputs}
     context = {**context_of(work.day), **work.more}
     try:
-        _store(work, called(found(function), inputs, Target(work.output.table, work.key), context))
+        _store(work, called(found(work.transform.function_path), inputs, Target(work.output.table, work.key), context))
     except DataQualityError:
         raise
     except Exception as error:
@@ -55,8 +53,7 @@ def _broken(work: Work, error: Exception) -> TableError:
 
 
 def _partition_of(work: Work, name: str) -> dict[str, Any]:
-    made = work.kit.project.producer(name)
-    key = made.output.partition if made is not None and made.output is not None else {}
+    key = work.kit.project.partition(name)
     return {column: rendered(str(value), work.day, **work.more) for column, value in key.items()}
 
 

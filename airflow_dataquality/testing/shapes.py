@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from airflow_dataquality.dialects.sandbox import Typed
@@ -58,14 +59,13 @@ class Shapes:
                 raise SpecError(f"nobody tells the columns of {table}: it is no transform's output", hint=hint)
             return found
         assert made.output is not None
-        types = {each.name: each.type for each in made.output.columns.values() if each.type}
-        if types and len(types) == len(made.output.columns) and made.kind not in SELECTS:
-            return self._declared(made, table, types)
+        if made.output.types and made.kind not in SELECTS:
+            return self._declared(made, table, made.output.types)
         if made.kind in kinds.RUNS_SQL:
             return self._made(made, table)
         return self._reflected(table) or self._untold(made, made.output)
 
-    def _declared(self, made: Transform, table: Table, types: dict[str, str]) -> Shape:
+    def _declared(self, made: Transform, table: Table, types: Mapping[str, str]) -> Shape:
         try:
             with self._kit.scratch() as box:
                 return box.create_typed(table, types)

@@ -187,9 +187,7 @@ class Subject:
 
     def _partition(self, table: Table) -> dict[str, Any]:
         """The columns of a table's partition whose values follow from the day."""
-        made = self.kit.project.producer(table)
-        key = made.output.partition if made is not None and made.output is not None else {}
-        return {name: value for name, value in key.items() if is_template(value)}
+        return {name: value for name, value in self.kit.project.partition(table).items() if is_template(value)}
 
     def _table(self, name: str) -> Table:
         known = [*self.transform.reads, *([self.transform.writes] if self.transform.writes is not None else [])]

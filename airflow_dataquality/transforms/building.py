@@ -136,7 +136,7 @@ class Build:
 
     def waiting_for(self, transform: Transform) -> Mapping[str, Any]:
         """How data of others are waited for, as far as the header does not say."""
-        if not transform.options.get("wait", True):
+        if not transform.waits:
             return {}
         return {name: value for name, value in self.waiting.items() if name not in transform.options}
 
@@ -155,7 +155,7 @@ class Build:
                 if before.pipeline == pipeline.name:
                     made[before.name][-1] >> first
                     continue
-                if not before.options.get("wait", True):
+                if before.kind == "no_op" and not before.waits:
                     continue
                 if before.name not in sensors:
                     sensors[before.name] = self._sensor(before, pipeline)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from airflow_dataquality.errors import SpecError, did_you_mean
 from airflow_dataquality.lint import Finding
@@ -72,6 +73,11 @@ class Project:
         if isinstance(table, str):
             return self._by_name[table] if table in self._by_name else self._producers.get(Table.parse(table))
         return self._producers.get(table)
+
+    def partition(self, table: Table | str) -> Mapping[str, Any]:
+        """The partition of a table that a run makes, as its header writes it; empty if it makes all of it."""
+        made = self.producer(table)
+        return made.output.partition if made is not None and made.output is not None else {}
 
     @cached_property
     def _by_name(self) -> Mapping[str, Transform]:
@@ -196,8 +202,7 @@ class Project:
     @staticmethod
     def _declared(made: Transform) -> tuple[str, ...] | None:
         """The columns in a header, if each has a type, so that it means to name all of them."""
-        columns = made.output.columns if made.output else {}
-        return tuple(columns) if columns and all(each.type for each in columns.values()) else None
+        return tuple(made.output.types) or None if made.output else None
 
 
 def _bare(name: str) -> str:

@@ -79,6 +79,12 @@ class Output:
         """The table, its name folded as the database does."""
         return Table.parse(self.table)
 
+    @property
+    def types(self) -> Mapping[str, str]:
+        """Column → type, if each has a type, so that the header means to name all of them; else empty."""
+        found = {each.name: each.type for each in self.columns.values() if each.type}
+        return found if len(found) == len(self.columns) else {}
+
 
 @dataclass(frozen=True)
 class Transform:
@@ -135,6 +141,17 @@ class Transform:
     def reads(self) -> tuple[Table, ...]:
         """The tables of ``inputs``, their names folded."""
         return tuple(Table.parse(each) for each in self.inputs)
+
+    @property
+    def waits(self) -> bool:
+        """Whether data of others (``no_op``) are waited for."""
+        return self.kind == "no_op" and bool(self.options.get("wait", True))
+
+    @property
+    def function_path(self) -> str:
+        """Where its function (``python``) is: ``package.module.name``, or ``path/of/a/file.py:name``."""
+        function = str(self.options.get("function", "run"))
+        return function if "." in function else f"{self.path.with_suffix('.py')}:{function}"
 
     @property
     def writes(self) -> Table | None:

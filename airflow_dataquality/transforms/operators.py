@@ -156,15 +156,8 @@ def _sql(transform: Transform, _: Project | None) -> Made:
 def _python(transform: Transform, project: Project | None) -> Made:
     from airflow_dataquality.transforms.tasks import PythonTransformOperator
 
-    arguments = _staged(transform)
-    function = arguments.pop("function", "run")
-    if "." not in function:
-        function = f"{transform.path.with_suffix('.py')}:{function}"
-    inputs = {}
-    for name in transform.inputs:
-        made = project.producer(name) if project is not None else None
-        inputs[name] = dict(made.output.partition) if made is not None and made.output is not None else None
-    return PythonTransformOperator, {**arguments, "function": function, "inputs": inputs}
+    inputs = {name: {} if project is None else dict(project.partition(name)) for name in transform.inputs}
+    return PythonTransformOperator, {**_staged(transform), "function": transform.function_path, "inputs": inputs}
 
 
 def _load(transform: Transform, _: Project | None) -> Made:
@@ -175,8 +168,7 @@ def _load(transform: Transform, _: Project | None) -> Made:
 
 
 def _no_op(transform: Transform, _: Project | None) -> Made:
-    options = dict(transform.options)
-    if not options.pop("wait", True):
+    if not transform.waits:
         from airflow.providers.standard.operators.empty import EmptyOperator
 
         def empty(*, conn_id: str, **arguments: Any) -> EmptyOperator:  # noqa: ARG001 - as the others
@@ -185,6 +177,7 @@ def _no_op(transform: Transform, _: Project | None) -> Made:
         return empty, {}
     from airflow_dataquality.sensors.partition import PartitionSensor
 
+    options = {name: value for name, value in transform.options.items() if name != "wait"}
     return PartitionSensor, {"partitions": [partition_text(transform)], "state": "exists", **options}
 
 

@@ -31,7 +31,7 @@ def run(
     """
     from airflow.providers.common.compat.sdk import AirflowException
 
-    if transform.kind == "no_op" and transform.options.get("wait", True):
+    if transform.waits:
         overrides = {"deferrable": False, "poke_interval": 1, "timeout": 0, **overrides}
     operator = operator_of(transform, conn_id=conn_id, project=project, **overrides)
     try:
