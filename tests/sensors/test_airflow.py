@@ -96,16 +96,14 @@ def events(dag_id: str) -> dict[str, set[str | None]]:
 @pytest.fixture
 def consumers(folder: Path) -> Callable[[], tuple[set[str], set[str]]]:
     """Of which partitions a DAG is queued that is scheduled by them, and which DAGs are queued that are not."""
-    from airflow.models import asset
     from airflow.utils.session import create_session
 
-    if not hasattr(asset, "AssetPartitionDagRun"):
-        pytest.skip("events have partitions since Airflow 3.2")
-
     def queued() -> tuple[set[str], set[str]]:
+        from airflow.models.asset import AssetDagRunQueue, AssetPartitionDagRun  # the latter since Airflow 3.2
+
         with create_session() as session:
-            partitions = set(session.scalars(select(asset.AssetPartitionDagRun.partition_key)))
-            return partitions, set(session.scalars(select(asset.AssetDagRunQueue.target_dag_id)))
+            partitions = set(session.scalars(select(AssetPartitionDagRun.partition_key)))
+            return partitions, set(session.scalars(select(AssetDagRunQueue.target_dag_id)))
 
     return queued
 
@@ -191,6 +189,10 @@ def _accessor() -> Any:
     return OutletEventAccessor(key=AssetUniqueKey("a", "a"))
 
 
+with_partitions = pytest.mark.skipif(
+    not hasattr(_accessor(), "add_partitions"), reason="events have partitions since Airflow 3.2"
+)
+
 # -- assets
 
 
@@ -207,10 +209,9 @@ def test_the_asset_of_a_table() -> None:
         table_asset("", "w.t")
 
 
+@with_partitions
 def test_keys_that_airflow_does_not_take() -> None:
     accessor, asset = _accessor(), Asset("a")
-    if not hasattr(accessor, "add_partitions"):
-        pytest.skip("events have partitions since Airflow 3.2")
     task = type("Task", (), {"outlets": [asset]})
     context: dict[str, Any] = {"outlet_events": {asset: accessor}, "task": task}
     add_partitions(context, ["", "x" * (LONGEST_KEY + 1)])
@@ -221,11 +222,10 @@ def test_keys_that_airflow_does_not_take() -> None:
     assert partition_key({"ds": datetime(2013, 2, 8, tzinfo=UTC).date(), "n": 1}) == "2013-02-08|1"
 
 
+@with_partitions
 def test_the_event_that_queues_runs_comes_last() -> None:
     """A run is of the events up to it: those that came later would be the next run's."""
     accessor, asset = _accessor(), Asset("a")
-    if not hasattr(accessor, "add_partitions"):
-        pytest.skip("events have partitions since Airflow 3.2")
     context: dict[str, Any] = {"outlet_events": {asset: accessor}, "task": type("Task", (), {"outlets": [asset]})}
     days = [f"2013-02-{day:02d}" for day in range(1, 29)]
     for keys in (days[7:], days[:7]):
